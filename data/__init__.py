@@ -1,0 +1,1 @@
+"""What comes in: the contract of every table, where tables are read from, and the event logs made of them."""

@@ -1,0 +1,1 @@
+"""One file a task; a file with `TASK = Task(...)` is all it takes."""
