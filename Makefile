@@ -1,0 +1,42 @@
+# Every target is safe to call first, and again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lock clean
+
+help: ## say what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## fill .venv from the hashed lock (the others call it)
+
+$(STAMP): requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $$($(PYTHON) --version) found, Python 3.11 or later expected; name one with make PYTHON=python3.12 ..."; exit 2; }
+	@rm -f $(STAMP)
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Setting up .venv: about 190 packages, one to three minutes ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+run: setup ## the main job: real coupons from raw purchases to an answer over HTTP
+	@$(BIN)/shepherd run
+
+test: setup ## style, types, import direction, and every fast test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest -n 2
+
+lock: setup ## write the hashed locks anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --extra dev --extra cluster pyproject.toml --output-file requirements/dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --extra serve pyproject.toml --output-file requirements/serve.lock
+
+clean: ## remove what was set up and what runs wrote
+	rm -rf $(VENV) var
