@@ -1,12 +1,221 @@
-"""The one command line: starts every journey and holds no logic."""
+"""The one command line: it starts every journey and holds no logic.
+
+Exit codes: 0 done, 1 our fault, 2 wrong usage, 3 bad data, 4 refused by a gate, 5 something it depends on is down.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-app = typer.Typer(name="shepherd", no_args_is_help=True, pretty_exceptions_enable=False)
+from data.errors import DataError, ShepherdError, UsageError
+
+if TYPE_CHECKING:
+    from data.sources import DataSet
+    from training.steps import Steps
+    from training.task import Task
+
+app = typer.Typer(name="shepherd", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of your tables; without it, Complete Journey's real grocery data.")
+]
+ZoneOption = Annotated[
+    str | None, typer.Option("--time-zone", help="Zone of times that name none, such as Asia/Shanghai.")
+]
+HomeOption = Annotated[Path, typer.Option("--home", help="Folder for everything that is written.")]
+TaskOption = Annotated[str, typer.Option("--task", help="Name of a task, or path of a Python file that holds TASK.")]
+TrialsOption = Annotated[
+    int, typer.Option("--trials", min=1, help="Sets of parameters to try in all; a stopped search goes on.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Where chance starts.")]
+CutOption = Annotated[
+    str | None, typer.Option("--test-from", help="First moment of the test, such as 2017-08-01 (UTC); the task's own if not given.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, last, and nothing else on standard output.")]
+
+HOME = Path("var")
+TRIALS = 20
+
+
+@app.command()
+def run(
+    data: DataOption = None,
+    time_zone: ZoneOption = None,
+    home: HomeOption = HOME,
+    task: TaskOption = "coupon",
+    trials: TrialsOption = TRIALS,
+    seed: SeedOption = 0,
+    test_from: CutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """All of it: read, check, build, train, judge, export, track, promote, and serve one answer."""
+    from training.walk import walk
+
+    steps = _steps(as_json)
+    walked = walk(
+        _data_set(data, time_zone, home, steps),
+        [_task(task, test_from)],
+        home=home,
+        trials=trials,
+        seed=seed,
+        now=datetime.now(UTC),
+        steps=steps,
+    )
+    if as_json:
+        _print_json(walked.as_dict())
+    elif steps.console is not None:
+        for table in walked.tables():
+            steps.console.print(table)
+        steps.console.print(f"See the run: {walked.mlflow}", soft_wrap=True)
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="Folder of tables, one Parquet or CSV file or folder of parts each.")],
+    time_zone: ZoneOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold a folder against the contracts; every failed rule at once, exit code 3 if there is one."""
+    from data.checks import check as judge
+    from data.sources import open_folder
+
+    report = judge(open_folder(folder, time_zone), datetime.now(UTC))
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        typer.echo(report.text())
+    if report.findings:
+        raise typer.Exit(DataError.exit_code)
+
+
+@app.command()
+def build(
+    data: DataOption = None,
+    time_zone: ZoneOption = None,
+    home: HomeOption = HOME,
+    task: TaskOption = "coupon",
+    as_json: JsonOption = False,
+) -> None:
+    """Compute what was known of every row of a task at its moment."""
+    from training.catalogue import find
+    from training.pipeline import features
+
+    steps = _steps(as_json)
+    built = features(find(task), _data_set(data, time_zone, home, steps), home=home, now=datetime.now(UTC), steps=steps)
+    if as_json:
+        _print_json(built.as_dict())
+    else:
+        typer.echo(f"{built.rows:,} rows in {built.path}" + (" (built before from the same data)" if built.reused else ""))
+
+
+@app.command()
+def train(
+    data: DataOption = None,
+    time_zone: ZoneOption = None,
+    home: HomeOption = HOME,
+    task: TaskOption = "coupon",
+    trials: TrialsOption = TRIALS,
+    seed: SeedOption = 0,
+    test_from: CutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search, fit, calibrate and judge a model of a task, export it with proof, and register it as challenger."""
+    from training.walk import train as train_task
+
+    steps = _steps(as_json)
+    trained = train_task(
+        _task(task, test_from),
+        _data_set(data, time_zone, home, steps),
+        home=home,
+        trials=trials,
+        seed=seed,
+        now=datetime.now(UTC),
+        steps=steps,
+    )
+    if as_json:
+        _print_json(trained.as_dict())
+    elif steps.console is not None:
+        steps.console.print(trained.table())
+
+
+@app.command()
+def promote(
+    task: Annotated[str, typer.Argument(help="Name of the task.")],
+    version: Annotated[str | None, typer.Argument(help="Version of its bundle; the challenger if not given.")] = None,
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a version the champion, if no gate refuses; exit code 4 and the gate's name if one does."""
+    from training.registry import promote as make_champion
+
+    gates = make_champion(task, home, version)
+    if as_json:
+        _print_json({"task": task, "gates": [gate.as_dict() for gate in gates]})
+    else:
+        typer.echo("\n".join([f"{task} has a new champion.", *(f"  {gate}" for gate in gates)]))
+
+
+@app.command()
+def serve(
+    home: HomeOption = HOME,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+) -> None:
+    """Answer over HTTP from the champions; documentation at /docs."""
+    from serving.app import serve as listen
+
+    listen(home, host, port)
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; what Shepherd refuses is one message on standard error and an exit code."""
+    try:
+        app()
+    except ShepherdError as refusal:
+        typer.echo(f"shepherd: {refusal}", err=True)
+        sys.exit(refusal.exit_code)
+
+
+def _data_set(data: Path | None, time_zone: str | None, home: Path, steps: Steps) -> DataSet:
+    from data.journey import complete_journey
+    from data.sources import open_folder
+
+    if data is not None:
+        return open_folder(data, time_zone)
+    with steps.step("read Complete Journey"):
+        return complete_journey(home / "journey")
+
+
+def _task(name: str, test_from: str | None) -> Task:
+    from training.catalogue import find
+
+    task = find(name)
+    if test_from is None:
+        return task
+    try:
+        moment = datetime.fromisoformat(test_from)
+    except ValueError:
+        raise UsageError(f"--test-from: found {test_from!r}, expected a date such as 2017-08-01") from None
+    return task.cut_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _steps(as_json: bool) -> Steps:  # noqa: FBT001 - the option's own value
+    from rich.console import Console
+
+    from training.steps import Steps
+
+    return Steps(Console(stderr=as_json))
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, allow_nan=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""One part of a table: a Parquet or CSV file, what columns it holds, and how SQL reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from data import csv_text
+from data.csv_text import Defect, UnreadableFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from data.storage import Storage
+
+SUFFIXES = (".parquet", ".csv")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One readable file of a table.
+
+    Attributes:
+        path: where it lies.
+        columns: DuckDB's type of each column, in file order; a CSV has only VARCHAR.
+    """
+
+    path: str
+    columns: Mapping[str, str]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether values come as text (CSV), so that every kind has to be read out of it."""
+        return self.path.endswith(".csv")
+
+
+def open_part(connection: duckdb.DuckDBPyConnection, storage: Storage, path: str) -> Part:
+    """Look at a file's columns and no further.
+
+    Raises:
+        UnreadableFile: truncated, no Parquet, no header line, a column named twice.
+    """
+    if path.endswith(".csv"):
+        with storage.open(path) as file:
+            return Part(path, dict.fromkeys(csv_text.header(file), "VARCHAR"))
+    try:
+        described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
+    except duckdb.Error as error:
+        raise UnreadableFile(unreadable(error)) from error
+    return Part(path, {name: kind for name, kind, *_ in described})
+
+
+def unreadable(error: duckdb.Error) -> Defect:
+    """What to say of a file whose reading stopped."""
+    return Defect(
+        f"a file that cannot be read to its end ({str(error).partition(chr(10))[0]})",
+        "a complete Parquet or CSV file",
+        "write or copy it again; it may have been cut off while it was written or moved",
+    )
+
+
+def scan(parts: tuple[Part, ...]) -> str:
+    """The SQL table function that reads parts which share their columns; rows keep the order of the file."""
+    paths = f"[{', '.join(literal(part.path) for part in parts)}]"
+    if not parts[0].is_text:
+        return f"read_parquet({paths}, hive_partitioning = false)"
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in parts[0].columns)
+    return (
+        f"read_csv({paths}, columns = {{{columns}}}, header = true, auto_detect = false, delim = ',', "
+        "quote = '\"', escape = '\"', nullstr = '', hive_partitioning = false)"
+    )
+
+
+def literal(text: str) -> str:
+    """Text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'

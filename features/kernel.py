@@ -1,0 +1,320 @@
+"""The compiled inner loops: two pointers over each key's sorted history, for all rows that ask about it.
+
+Every loop trusts its indices: the caller has checked them. Nothing here is ``fastmath`` and there is no fused
+multiply-add, so both evaluators get the same bits. Answers are float64, null as NaN; the caller fills the array with
+NaN before.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Int32: TypeAlias = NDArray[np.int32]
+Int64: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
+Doubles: TypeAlias = NDArray[np.float64]
+
+COUNT: Final = 0
+SUM: Final = 1
+MEAN: Final = 2
+STD: Final = 3
+
+LATEST_VALUE: Final = 0
+SINCE_LATEST: Final = 1
+SINCE_FIRST: Final = 2
+
+FOREVER: Final = 1 << 62
+"""The length of a window that never ends; an instant minus it still fits an int64."""
+
+
+class Layout(NamedTuple):
+    """Events and questions side by side, key after key, each key's in time order.
+
+    Attributes:
+        event_start: Where each key's events begin, and the total (keys + 1).
+        event_at: The instant of each event, in microseconds.
+        question_start: Where each key's questions begin, and the total (keys + 1).
+        question_at: The instant of each question, in microseconds.
+        question_row: The row that each question answers.
+    """
+
+    event_start: Int64
+    event_at: Int64
+    question_start: Int64
+    question_at: Int64
+    question_row: Int32
+
+
+class Seen(NamedTuple):
+    """The events that each question sees: from ``low`` to before ``high``, which stops before its own instant."""
+
+    low: Int32
+    high: Int32
+
+
+class Prefixes(NamedTuple):
+    """Sums over the events before each place, one longer than the events and starting at 0; empty where not needed.
+
+    An empty ``number`` says that every event counts. Only differences are used, so what carries over from other keys,
+    or is lost by wrapping round, cancels.
+    """
+
+    number: Int64
+    total: Int64
+    square: Int64
+
+
+class Values(NamedTuple):
+    """An integer an event, and whether the event counts."""
+
+    value: Int64
+    present: Flags
+
+
+class Codes(NamedTuple):
+    """A number for each event's value, negative where it does not count.
+
+    ``held`` counts the events of each code inside the window; it comes in as zeros and goes out as zeros, because keys
+    share codes.
+    """
+
+    code: Int32
+    held: Int32
+
+
+class _Chain(NamedTuple):
+    """Which counts occur among the values of a window.
+
+    ``many[c]`` is the number of values with c events. ``above`` and ``below`` link the counts with ``many > 0`` in
+    ascending order, starting at 0, which always belongs to the chain.
+    """
+
+    many: Int32
+    above: Int32
+    below: Int32
+
+
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
+
+
+def _compiled(function: _Function) -> _Function:
+    return cast("_Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+@_compiled
+def order_by_key(codes: Int32, by_time: Int32, start: Int64) -> Int32:
+    """Positions sorted by key and, inside a key, as in ``by_time``: a counting sort that leaves out negative codes."""
+    order = np.empty(start[-1], np.int32)
+    place = start[:-1].copy()
+    for position in by_time:
+        code = codes[position]
+        if code >= 0:
+            order[place[code]] = position
+            place[code] += 1
+    return order
+
+
+@_compiled
+def bound(layout: Layout, length: int) -> Int32:
+    """For each question the first event of its key that is not earlier than ``length`` before it."""
+    found = np.empty(len(layout.question_at), np.int32)
+    for key in range(len(layout.event_start) - 1):
+        position = layout.event_start[key]
+        end = layout.event_start[key + 1]
+        for question in range(layout.question_start[key], layout.question_start[key + 1]):
+            edge = layout.question_at[question] - length
+            while position < end and layout.event_at[position] < edge:
+                position += 1
+            found[question] = position
+    return found
+
+
+@_compiled
+def gaps(layout: Layout, seconds: Int64, present: Flags) -> None:
+    """Whole seconds from each event back to its key's latest strictly earlier instant; absent for the first instant."""
+    for key in range(len(layout.event_start) - 1):
+        first = layout.event_start[key]
+        instant = first
+        for event in range(first, layout.event_start[key + 1]):
+            if layout.event_at[event] != layout.event_at[instant]:
+                instant = event
+            present[event] = instant > first
+            if instant > first:
+                seconds[event] = (layout.event_at[event] - layout.event_at[instant - 1]) // 1_000_000
+
+
+@_compiled
+def totals(statistic: int, layout: Layout, seen: Seen, prefixes: Prefixes, answer: Doubles) -> None:
+    """The count, sum, mean or sample deviation of what each question sees.
+
+    Mean: ``S / n``. Deviation: ``sqrt(max(Q - S * S / n, 0) / (n - 1))``, with S, Q and n turned to double first.
+    """
+    counted, total, square = prefixes
+    for question in range(len(seen.low)):
+        low, high = seen.low[question], seen.high[question]
+        number = counted[high] - counted[low] if len(counted) else np.int64(high - low)
+        row = layout.question_row[question]
+        if statistic == COUNT:
+            answer[row] = number
+            continue
+        n, s = float(number), float(total[high] - total[low])
+        if statistic == SUM:
+            answer[row] = s
+        elif statistic == MEAN:
+            if number > 0:
+                answer[row] = s / n
+        elif number > 1:
+            q = float(square[high] - square[low])
+            answer[row] = math.sqrt(max(q - s * s / n, 0.0) / (n - 1.0))
+
+
+@_compiled
+def _outdone(earlier: int, later: int, largest: bool) -> bool:  # noqa: FBT001 - compiled code calls by position
+    return earlier <= later if largest else earlier >= later
+
+
+@_compiled
+def extremes(largest: bool, layout: Layout, seen: Seen, values: Values, answer: Doubles) -> None:  # noqa: FBT001
+    """The largest or smallest value of each window: a queue of the events that no later one outdoes."""
+    queue = np.empty(len(values.value), np.int32)
+    for key in range(len(layout.event_start) - 1):
+        taken = head = tail = layout.event_start[key]
+        for question in range(layout.question_start[key], layout.question_start[key + 1]):
+            while taken < seen.high[question]:
+                if values.present[taken]:
+                    while tail > head and _outdone(values.value[queue[tail - 1]], values.value[taken], largest):
+                        tail -= 1
+                    queue[tail] = taken
+                    tail += 1
+                taken += 1
+            while head < tail and queue[head] < seen.low[question]:
+                head += 1
+            if head < tail:
+                answer[layout.question_row[question]] = values.value[queue[head]]
+
+
+@_compiled
+def differing(cap: int, layout: Layout, seen: Seen, codes: Codes, answer: Doubles) -> None:
+    """How many different codes each window holds, at most ``cap`` where that is above 0."""
+    code, held = codes
+    for key in range(len(layout.event_start) - 1):
+        different = 0
+        taken = given = layout.event_start[key]
+        for question in range(layout.question_start[key], layout.question_start[key + 1]):
+            while taken < seen.high[question]:
+                if code[taken] >= 0:
+                    different += held[code[taken]] == 0
+                    held[code[taken]] += 1
+                taken += 1
+            while given < seen.low[question]:
+                if code[given] >= 0:
+                    held[code[given]] -= 1
+                    different -= held[code[given]] == 0
+                given += 1
+            answer[layout.question_row[question]] = min(different, cap) if cap > 0 else different
+        for event in range(given, taken):
+            if code[event] >= 0:
+                held[code[event]] -= 1
+
+
+@_compiled
+def _move(count: int, step: int, chain: _Chain) -> None:
+    """Takes one value from ``count`` events to ``count + step`` (step 1 or -1)."""
+    many, above, below = chain
+    after = count + step
+    if after > 0:
+        if many[after] == 0:
+            lower = count if step > 0 else below[count]
+            upper = above[lower]
+            above[lower], below[after], above[after] = after, lower, upper
+            below[upper] = after
+        many[after] += 1
+    if count > 0:
+        many[count] -= 1
+        if many[count] == 0:
+            lower, upper = below[count], above[count]
+            above[lower] = upper
+            below[upper] = lower
+
+
+@_compiled
+def _slide(event: int, step: int, codes: Codes, chain: _Chain) -> int:
+    """Takes an event into the window (step 1) or gives it back (-1); by how much the window's count changed."""
+    code = codes.code[event]
+    if code < 0:
+        return 0
+    _move(codes.held[code], step, chain)
+    codes.held[code] += step
+    return step
+
+
+@_compiled
+def _entropy(number: int, chain: _Chain) -> float:
+    count = chain.above[0]
+    if count == number:
+        return 0.0
+    total = 0.0
+    while count > 0:
+        total += float(chain.many[count]) * (float(count) * math.log(float(count)))
+        count = chain.above[count]
+    return math.log(float(number)) - total / float(number)
+
+
+@_compiled
+def entropies(most: int, layout: Layout, seen: Seen, codes: Codes, answer: Doubles) -> None:
+    """The entropy (natural logarithm) of the codes in each window.
+
+    ``ln n - (sum over each count c that occurs, ascending, of many(c) * (c * ln c)) / n``, and 0 when all events share
+    one code. The order of counts, and not of codes, keeps the bits independent of how values were numbered. ``most`` is
+    the number of events of the busiest key.
+    """
+    chain = _Chain(np.zeros(most + 2, np.int32), np.zeros(most + 2, np.int32), np.zeros(most + 2, np.int32))
+    for key in range(len(layout.event_start) - 1):
+        number = 0
+        taken = given = layout.event_start[key]
+        for question in range(layout.question_start[key], layout.question_start[key + 1]):
+            while taken < seen.high[question]:
+                number += _slide(taken, 1, codes, chain)
+                taken += 1
+            while given < seen.low[question]:
+                number += _slide(given, -1, codes, chain)
+                given += 1
+            if number > 0:
+                answer[layout.question_row[question]] = _entropy(number, chain)
+        for event in range(given, taken):
+            _slide(event, -1, codes, chain)
+
+
+@_compiled
+def recall(wanted: int, layout: Layout, seen: Seen, values: Values, answer: Doubles) -> None:
+    """What is remembered of a key for ever: seconds since its latest or first event, or its latest value.
+
+    Of several values at the latest instant the largest is taken, so that the order of rows cannot matter. Where no
+    value is wanted ``values.value`` is empty.
+    """
+    for key in range(len(layout.event_start) - 1):
+        taken = layout.event_start[key]
+        known = False
+        first = latest = value = np.int64(0)
+        for question in range(layout.question_start[key], layout.question_start[key + 1]):
+            while taken < seen.high[question]:
+                if values.present[taken]:
+                    at = layout.event_at[taken]
+                    if not known:
+                        first = at
+                    if wanted == LATEST_VALUE and (not known or at > latest or values.value[taken] > value):
+                        value = values.value[taken]
+                    latest = at
+                    known = True
+                taken += 1
+            if known:
+                since = layout.question_at[question] - (latest if wanted == SINCE_LATEST else first)
+                answer[layout.question_row[question]] = value if wanted == LATEST_VALUE else since // 1_000_000

@@ -1,0 +1,273 @@
+"""The model bundle: a folder that holds everything one answer rests on, written and read in this file.
+
+`bundles/TASK/VERSION/` holds `manifest.json` (for people and checks) and `model.onnx` (for the scorer); beside the
+versions stand the pointers `champion` and `challenger`, text files with a version, replaced in one step. A version
+never changes after it was written, nothing in it can execute, and reading refuses whatever is not as it was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from data.errors import DataError, UsageError
+from serving.decisions import Payoff
+
+FORMAT_VERSION: Final = 1
+MANIFEST: Final = "manifest.json"
+MODEL: Final = "model.onnx"
+Pointer = Literal["champion", "challenger"]
+POINTERS: Final[tuple[Pointer, ...]] = ("champion", "challenger")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One input of the model: its name, unit, the rule for null and what it says in retail terms."""
+
+    name: str
+    unit: str
+    meaning: str
+    null_rule: str
+
+
+class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The proof that the exported graph is the trained model, as found at export.
+
+    Attributes:
+        rows: Rows of the test set that were compared.
+        edge_rows: Rows made for the comparison: thresholds, their float32 neighbours, unknown and extreme values.
+        wrong_leaves: Leaves that differ, over all rows and trees.
+        max_raw_difference: Largest difference of raw scores.
+        max_probability_difference: Largest difference of the probability to the calibrator outside the graph.
+        max_contribution_gap: Largest difference of base plus contributions to the raw score, on a sample.
+    """
+
+    rows: int
+    edge_rows: int
+    wrong_leaves: int
+    max_raw_difference: float
+    max_probability_difference: float
+    max_contribution_gap: float
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a bundle is: read it before trusting a number that came out of it.
+
+    Attributes:
+        format_version: Of this file; a reader refuses one that it does not know.
+        task: Name of the task.
+        version: Name of this version among the task's.
+        features: Inputs of the model in their order.
+        feature_fingerprint: Hash of the declarations that computed them.
+        payoff: What each action is worth under each outcome.
+        calibrator: Kind and numbers of the calibrator; it is part of the graph and stands here to be read.
+        score_base: Raw score before anything is known; contributions are added to it.
+        versions: Software that made the bundle.
+        data_hash: Hash of the data it was trained on.
+        created: UTC instant, ISO 8601.
+        parity: The proof of the graph.
+        metrics: Figures of the test set.
+        files: sha256 of every other file.
+    """
+
+    format_version: int
+    task: str
+    version: str
+    features: tuple[Feature, ...]
+    feature_fingerprint: str
+    payoff: Payoff
+    calibrator: dict[str, str | float | tuple[float, ...]]
+    score_base: float
+    versions: dict[str, str]
+    data_hash: str
+    created: str
+    parity: Parity
+    metrics: dict[str, float]
+    files: dict[str, str]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the inputs in their order."""
+        return tuple(feature.name for feature in self.features)
+
+    def parity_as_dict(self) -> dict[str, int | float]:
+        """The proof as plain names and numbers."""
+        return msgspec.structs.asdict(self.parity)
+
+
+class _Format(msgspec.Struct):
+    format_version: int
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A manifest with the model that it describes, as bytes of the hash in the manifest.
+
+    Attributes:
+        manifest: What the bundle is.
+        model: The ONNX graph.
+        folder: Where it lies, or will lie once written: `bundles/TASK/VERSION`.
+    """
+
+    manifest: Manifest
+    model: bytes
+    folder: Path
+
+
+def make(root: Path, manifest: Manifest, model: bytes) -> Bundle:
+    """Join a manifest and a model for `root/TASK/VERSION`, entering the model's hash in the manifest."""
+    files = {MODEL: hashlib.sha256(model).hexdigest()}
+    manifest = msgspec.structs.replace(manifest, format_version=FORMAT_VERSION, files=files)
+    return Bundle(manifest, model, root / manifest.task / manifest.version)
+
+
+def write(bundle: Bundle) -> Path:
+    """Write a bundle to its folder, aside first and renamed when complete; gives that folder.
+
+    Raises:
+        UsageError: The names cannot be folders, or this version exists already (a version never changes).
+    """
+    version, folder = bundle.manifest.version, bundle.folder
+    _require_names(bundle.manifest.task, version)
+    if folder.exists():
+        raise UsageError(
+            f"Bundle {folder}: found this version already written, expected a new one, because a version never "
+            "changes; name another version, or delete the folder if nothing points to it."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=folder.parent))
+    try:
+        _write_durably(aside / MODEL, bundle.model)
+        _write_durably(aside / MANIFEST, msgspec.json.format(msgspec.json.encode(bundle.manifest), indent=2) + b"\n")
+        aside.chmod(0o755)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def read(folder: Path) -> Bundle:
+    """Read a bundle and verify every file against the manifest.
+
+    Raises:
+        DataError: A file is missing, a byte was changed, the format is unknown, or a key is missing, extra or of
+            another type.
+    """
+    manifest = _read_manifest(folder)
+    model = _read_file(folder / MODEL)
+    found = hashlib.sha256(model).hexdigest()
+    if found != manifest.files[MODEL]:
+        raise DataError(
+            f"Bundle {folder}: found {MODEL} with sha256 {found}, expected {manifest.files[MODEL]}; the file was "
+            "changed after export, so export the bundle again or restore it."
+        )
+    return Bundle(manifest, model, folder)
+
+
+def point(root: Path, task: str, pointer: Pointer, version: str) -> Path:
+    """Let `root/TASK/champion` (or `challenger`) name a version, in one step, after reading that version.
+
+    Raises:
+        DataError: The version cannot be read.
+        UsageError: A name cannot be a folder.
+    """
+    _require_names(task, version)
+    read(root / task / version)
+    target = root / task / pointer
+    descriptor, aside = tempfile.mkstemp(prefix=f".{pointer}-", dir=target.parent)
+    os.close(descriptor)
+    _write_durably(Path(aside), f"{version}\n".encode())
+    Path(aside).chmod(0o644)
+    Path(aside).replace(target)
+    return target
+
+
+def resolve(root: Path, task: str, pointer: Pointer) -> Path:
+    """Give the folder of the version that a pointer names.
+
+    Raises:
+        DataError: There is no such pointer, or what it holds is no name of a version.
+    """
+    path = root / task / pointer
+    if not path.is_file():
+        raise DataError(
+            f"Pointer {path}: found no such file, expected one with the version to serve; train and promote a model of "
+            f"the task {task!r} first (`shepherd run` does both)."
+        )
+    version = path.read_text(encoding="utf-8").strip()
+    if not _NAME.fullmatch(version):
+        raise DataError(
+            f"Pointer {path}: found content that names no version, expected the name of a folder beside it; promote "
+            "the model again."
+        )
+    return path.parent / version
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    content = _read_file(folder / MANIFEST)
+    try:
+        found = msgspec.json.decode(content, type=_Format).format_version
+        if found != FORMAT_VERSION:
+            raise DataError(
+                f"Bundle {folder}: found format version {found}, expected {FORMAT_VERSION}; read it with the release "
+                "of Shepherd that wrote it, or export it again."
+            )
+        manifest = msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"Bundle {folder}: found a {MANIFEST} that breaks its format ({error}), expected exactly the keys of "
+            f"format version {FORMAT_VERSION}; export the bundle again."
+        ) from error
+    problems = _manifest_problems(folder, manifest)
+    if problems:
+        raise DataError(f"Bundle {folder}: " + "; ".join(problems) + "; export the bundle again.")
+    return manifest
+
+
+def _manifest_problems(folder: Path, manifest: Manifest) -> list[str]:
+    problems = []
+    if set(manifest.files) != {MODEL}:
+        problems.append(f"found the files {sorted(manifest.files)} in {MANIFEST}, expected exactly {MODEL}")
+    if (manifest.task, manifest.version) != (folder.parent.name, folder.name):
+        problems.append(
+            f"found task {manifest.task!r} and version {manifest.version!r} in {MANIFEST}, expected those of the "
+            f"folder, {folder.parent.name!r} and {folder.name!r}"
+        )
+    if not manifest.features or len(set(manifest.feature_names)) != len(manifest.features):
+        problems.append("found no features, or one twice, expected each name once")
+    return problems
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"Bundle file {path}: found none that can be read ({error.strerror}), expected it where export wrote it; "
+            "export the bundle again or mend the path."
+        ) from error
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _require_names(task: str, version: str) -> None:
+    wrong = [name for name in (task, version) if not _NAME.fullmatch(name) or name in POINTERS]
+    if wrong:
+        raise UsageError(
+            f"Bundle: found the names {wrong}, expected letters, digits, dot, dash and underscore (at most 100, none "
+            f"of {list(POINTERS)}) for task and version; choose another name."
+        )

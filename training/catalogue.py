@@ -1,0 +1,62 @@
+"""Where tasks are found: the files of `training/tasks`, and any file that a user names."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import training.tasks
+from data.errors import UsageError
+from training.task import Task
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def shipped() -> tuple[str, ...]:
+    """The tasks that ship, by name.
+
+    >>> "coupon" in shipped()
+    True
+    """
+    return tuple(module.name for module in pkgutil.iter_modules(training.tasks.__path__))
+
+
+def find(name_or_path: str) -> Task:
+    """The task of that name, or the one that a Python file outside this repository declares.
+
+    Args:
+        name_or_path: `coupon`, or `path/to/file.py` holding `TASK = Task(...)`.
+
+    Raises:
+        UsageError: No such task, no such file, or the file declares no task.
+    """
+    if name_or_path.endswith(".py"):
+        return _declared(_load(Path(name_or_path)), name_or_path)
+    if name_or_path not in shipped():
+        raise UsageError(
+            f"unknown task {name_or_path!r}: expected one of {', '.join(shipped())}, "
+            "or the path of a Python file that holds TASK = Task(...)"
+        )
+    return _declared(importlib.import_module(f"training.tasks.{name_or_path}"), name_or_path)
+
+
+def _load(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"no task file at {path}: expected a Python file that holds TASK = Task(...)")
+    spec = importlib.util.spec_from_file_location(f"task_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} cannot be imported: expected a Python source file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _declared(module: ModuleType, where: str) -> Task:
+    task = getattr(module, "TASK", None)
+    if not isinstance(task, Task):
+        raise UsageError(f"{where} holds no task: found TASK = {task!r}, expected TASK = Task(...)")
+    return task

@@ -1,0 +1,195 @@
+"""The training table: the rows of a task, what was known of each at its moment, and what came true."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data.errors import DataError, UsageError
+from features.batch import build as build_features
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import duckdb
+    from numpy.typing import NDArray
+
+    from data.sources import DataSet
+    from training.task import Task
+
+POSITION = "shepherd_position"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A task's rows as arrays, in the order of their moment.
+
+    Attributes:
+        row_id: Key of each row, shape (rows,).
+        as_of: The moment of each row, microseconds since 1970 in UTC.
+        closes_at: The moment from which its label no longer changes.
+        label: What came true, shape (rows,).
+        unit: Code of the independent unit (member, ring) of each row.
+        group: Code of what folds may not divide (campaign) of each row.
+        slices: Values of the columns that the report is repeated by.
+        features: Names of the columns of `matrix`.
+        matrix: Feature values as they are served: float32, NaN for null, shape (rows, features).
+    """
+
+    row_id: NDArray[np.object_]
+    as_of: NDArray[np.int64]
+    closes_at: NDArray[np.int64]
+    label: NDArray[np.float64]
+    unit: NDArray[np.int64]
+    group: NDArray[np.int64]
+    slices: Mapping[str, NDArray[np.object_]]
+    features: tuple[str, ...]
+    matrix: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `build` left: the features of every row of a task.
+
+    Attributes:
+        path: A Parquet file of row_id, as_of, the keys, and one float32 column a feature.
+        rows: How many rows it holds.
+        seconds: How long it took; 0.0 where an earlier one was still right.
+        reused: Whether it was.
+    """
+
+    path: Path
+    rows: int
+    seconds: float
+    reused: bool
+
+
+def build(task: Task, data_set: DataSet, folder: Path) -> Built:
+    """Compute what was known of every row of the task at its moment, and write it to `folder/TASK.parquet`.
+
+    A file that was built from the same data by the same declarations is used again.
+
+    Raises:
+        DataError: A table that the task needs is missing, or its rows break the promise of one row a row_id.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, stamp = folder / f"{task.name}.parquet", folder / f"{task.name}.json"
+    question = {
+        "data": data_set.content_hash(),
+        "features": task.features.fingerprint(),
+        "rows": task.rows.sql,
+    }
+    if path.exists() and stamp.exists() and json.loads(stamp.read_text())["question"] == question:
+        return Built(path, pq.read_metadata(path).num_rows, 0.0, reused=True)
+    _require_tables(task, data_set)
+    with data_set.connect() as connection:
+        report = build_features(task.features, connection, _rows(task, connection), path)
+    stamp.with_suffix(".tmp").write_text(json.dumps({"question": question}))
+    stamp.with_suffix(".tmp").replace(stamp)
+    return Built(path, report.rows, report.seconds, reused=False)
+
+
+def examples(task: Task, data_set: DataSet, built: Built) -> Examples:
+    """The rows whose label exists, with their features.
+
+    Raises:
+        DataError: Labels are not one a row, not numbers, or not 0 and 1 alone.
+        UsageError: The task names a unit, group or slice that its rows have not.
+    """
+    table = pq.read_table(built.path)
+    _require_columns(task, table)
+    with data_set.connect() as connection:
+        labels = _labels(task, connection)
+    joined = _joined(task, labels, table)
+    return Examples(
+        row_id=joined["row_id"].to_numpy(),
+        as_of=_instants(joined["as_of"]),
+        closes_at=_instants(joined["closes_at"]),
+        label=joined["label"].cast(pa.float64()).to_numpy(),
+        unit=_codes(joined[task.unit]),
+        group=_codes(joined[task.split.group]),
+        slices={name: joined[name].cast(pa.string()).to_numpy() for name in task.slices},
+        features=tuple(task.features.names),
+        matrix=matrix(joined, task.features.names),
+    )
+
+
+def matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
+    """Feature columns side by side, NaN for null, shape (rows, features)."""
+    return np.column_stack([table[name].to_numpy().astype(np.float32) for name in names])
+
+
+def _rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    rows = connection.sql(f"SELECT * FROM ({task.rows.sql}) ORDER BY as_of, row_id").to_arrow_table()
+    repeated = rows.num_rows - pc.count_distinct(rows["row_id"]).as_py()
+    if not rows.num_rows or repeated or rows["row_id"].null_count or rows["as_of"].null_count:
+        raise DataError(
+            f"the rows of task {task.name!r} ({task.rows.name}): found {rows.num_rows} rows, {repeated} of them with the row_id of "
+            f"another, {rows['row_id'].null_count} without row_id, {rows['as_of'].null_count} without as_of; "
+            "expected at least one row, each with a row_id of its own and a moment; mend the query or the tables "
+            f"{', '.join(task.rows.tables)}"
+        )
+    return rows
+
+
+def _labels(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    labels = connection.sql(f"SELECT row_id, label, closes_at FROM ({task.label.sql})").to_arrow_table()
+    repeated = labels.num_rows - pc.count_distinct(labels["row_id"]).as_py()
+    found = set(pc.unique(labels["label"]).to_pylist())
+    if repeated or not found <= {0, 1} or labels["closes_at"].null_count:
+        raise DataError(
+            f"label {task.label.name!r} of task {task.name!r}: found {repeated} repeated row_ids, the values "
+            f"{', '.join(sorted(map(str, found))[:10])} and {labels['closes_at'].null_count} rows without closes_at; expected one "
+            f"label a row_id, 0 or 1, each with the moment it closes; mend the query or the tables {', '.join(task.label.tables)}"
+        )
+    return labels
+
+
+def _joined(task: Task, labels: pa.Table, table: pa.Table) -> pa.Table:
+    """The built rows with their labels, in the order they were built; rows without a label are left out."""
+    joined = (
+        table.append_column(POSITION, pa.array(np.arange(table.num_rows)))
+        .join(labels, "row_id", join_type="inner")
+        .sort_by(POSITION)
+    )
+    if not joined.num_rows:
+        raise DataError(
+            f"no row of task {task.name!r} has a label: found {labels.num_rows} labels of other rows; expected the "
+            f"row_ids of {task.rows.name} in {task.label.name}"
+        )
+    return joined
+
+
+def _require_tables(task: Task, data_set: DataSet) -> None:
+    needed = dict.fromkeys((*task.rows.tables, *task.label.tables))
+    missing = [name for name in needed if name not in data_set.files]
+    if missing:
+        raise DataError(
+            f"task {task.name!r} needs tables that {data_set.root} has not: missing {', '.join(missing)}; "
+            f"found {', '.join(sorted(data_set.files))}"
+        )
+
+
+def _require_columns(task: Task, table: pa.Table) -> None:
+    wanted = {"unit": (task.unit,), "split.group": (task.split.group,), "slices": task.slices}
+    missing = [f"{name} ({where})" for where, names in wanted.items() for name in names if name not in table.column_names]
+    if missing:
+        raise UsageError(
+            f"task {task.name!r} names columns that its rows have not: {', '.join(missing)}; "
+            f"found {', '.join(name for name in table.column_names if name not in task.features.names)}"
+        )
+
+
+def _instants(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    return column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+
+
+def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    return column.combine_chunks().dictionary_encode().indices.cast(pa.int64()).to_numpy(zero_copy_only=False)

@@ -1,0 +1,167 @@
+"""From a trained booster to a bundle that the service can trust, or to a refusal.
+
+The graph is written, loaded by the serving scorer and held against the booster on the test rows and on rows made to
+break it; only a graph without one wrong leaf and with raw scores equal to the bit becomes a bundle.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from typing import TYPE_CHECKING
+
+import lightgbm as lgb
+import msgspec
+import numpy as np
+
+from data.errors import DataError, GateRefused
+from serving import bundle as bundles
+from serving.bundle import Bundle, Manifest, Pointer, point, read, resolve
+from serving.scorer import Scorer
+from training.graph import forest_base, write_graph
+from training.parity import Comparison, compare, edge_rows
+from training.trees import read_forest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from features.spec import FeatureSet
+    from serving.decisions import Payoff
+    from training.calibrate import Calibrator
+    from training.trees import Forest
+
+__all__ = ["Bundle", "Manifest", "Pointer", "export", "point", "read", "resolve"]  # training meets serving only here
+
+_SOFTWARE = ("shepherd", "lightgbm", "onnx", "onnxruntime", "numpy")
+_MAX_PROBABILITY_DIFFERENCE = 1e-12
+_MAX_CONTRIBUTION_GAP = 1e-9
+
+
+def export(  # noqa: PLR0913 - a bundle is made of exactly these
+    root: Path,
+    *,
+    task: str,
+    version: str,
+    booster: lgb.Booster,
+    calibrator: Calibrator,
+    features: FeatureSet,
+    payoff: Payoff,
+    rows: NDArray[np.float32],
+    data_hash: str,
+    metrics: Mapping[str, float],
+    generator: np.random.Generator,
+    created: datetime | None = None,
+) -> Bundle:
+    """Write `root/TASK/VERSION`, after proving that its graph is the booster; nothing is written without the proof.
+
+    Args:
+        root: Folder of all bundles.
+        task: Name of the task.
+        version: Name of the new version; an existing one is refused.
+        booster: One score a row from numeric features; the mean of several comes from `training.ensemble`.
+        calibrator: Fitted on raw scores of the booster.
+        features: The declarations behind the columns of `rows`, in their order.
+        payoff: What each action is worth under each outcome.
+        rows: Features of the test rows, float32, shape (rows, features), NaN for unknown, at least one row.
+        data_hash: Hash of the data that the model was trained on.
+        metrics: Figures of the test set, to be read beside the model.
+        generator: Source of the random choices in the rows of the proof.
+        created: Instant to note in the manifest; now if not given.
+
+    Returns:
+        The bundle, read back from the disk.
+
+    Raises:
+        GateRefused: The graph and the booster differ anywhere, or the booster cannot be exported.
+        DataError: Rows, features and booster do not have the same columns.
+        UsageError: The version exists or its name cannot be a folder.
+    """
+    booster = lgb.Booster(model_str=booster.model_to_string())  # as predict uses it, up to the best iteration
+    forest = read_forest(booster)
+    _require_columns(forest, features, rows)
+    model = write_graph(forest, calibrator)
+    unproved = Manifest(
+        format_version=bundles.FORMAT_VERSION,
+        task=task,
+        version=version,
+        features=tuple(
+            bundles.Feature(name=feature.name, unit=feature.unit, meaning=feature.meaning, null_rule=feature.null_rule)
+            for feature in features
+        ),
+        feature_fingerprint=features.fingerprint(),
+        payoff=payoff,
+        calibrator={"kind": type(calibrator).__name__.lower(), **asdict(calibrator)},
+        score_base=forest_base(forest),
+        versions={"python": platform.python_version(), **{name: installed(name) for name in _SOFTWARE}},
+        data_hash=data_hash,
+        created=(created or datetime.now(UTC)).astimezone(UTC).isoformat(),
+        parity=bundles.Parity(0, 0, 0, 0.0, 0.0, 0.0),
+        metrics=dict(metrics),
+        files={},
+    )
+    scorer = Scorer(bundles.make(root, unproved, model))
+    parity = _prove(scorer, booster, calibrator, rows, edge_rows(forest, rows, generator))
+    folder = bundles.write(bundles.make(root, msgspec.structs.replace(unproved, parity=parity), model))
+    return read(folder)
+
+
+def _require_columns(forest: Forest, features: FeatureSet, rows: NDArray[np.float32]) -> None:
+    names = [feature.name for feature in features]
+    problems = []
+    if rows.dtype != np.float32 or rows.ndim != 2 or not len(rows):
+        problems.append(f"found {rows.dtype} rows of shape {rows.shape}, expected float32 (rows, features), 1 or more")
+    if rows.ndim == 2 and not rows.shape[1] == len(names) == len(forest.feature_names):
+        problems.append(
+            f"found {rows.shape[1]} columns in the rows, {len(names)} declared features and "
+            f"{len(forest.feature_names)} features in the booster, expected the same number"
+        )
+    if not _unnamed(forest) and list(forest.feature_names) != names:
+        problems.append(f"found the booster's features {list(forest.feature_names)}, expected {names} in this order")
+    if problems:
+        raise DataError("Export: " + "; ".join(problems) + ". Pass the matrix that the booster was trained on.")
+
+
+def _unnamed(forest: Forest) -> bool:
+    """Whether LightGBM made up the names, because it was given a bare matrix."""
+    return all(name == f"Column_{number}" for number, name in enumerate(forest.feature_names))
+
+
+def _prove(
+    scorer: Scorer,
+    booster: lgb.Booster,
+    calibrator: Calibrator,
+    rows: NDArray[np.float32],
+    edges: NDArray[np.float32],
+) -> bundles.Parity:
+    base = scorer.manifest.score_base
+    found = compare(scorer, base, booster, calibrator, rows) + compare(scorer, base, booster, calibrator, edges)
+    problems = _differences(found)
+    if problems:
+        raise GateRefused(
+            f"Export of {scorer.manifest.task}: the graph is not the model over {found.rows} rows: "
+            + "; ".join(problems)
+            + ". Nothing was written; this is a fault in the exporter or in onnxruntime, so keep the booster."
+        )
+    return bundles.Parity(
+        rows=len(rows),
+        edge_rows=len(edges),
+        wrong_leaves=found.wrong_leaves,
+        max_raw_difference=found.max_raw_difference,
+        max_probability_difference=found.max_probability_difference,
+        max_contribution_gap=found.max_contribution_gap,
+    )
+
+
+def _differences(found: Comparison) -> list[str]:
+    limits = (
+        ("wrong leaves", found.wrong_leaves, 0),
+        ("difference of raw scores", found.max_raw_difference, 0),
+        ("difference of probabilities", found.max_probability_difference, _MAX_PROBABILITY_DIFFERENCE),
+        ("gap of contributions", found.max_contribution_gap, _MAX_CONTRIBUTION_GAP),
+    )
+    return [f"found {value} as {name}, expected at most {limit}" for name, value, limit in limits if value > limit]

@@ -1,0 +1,203 @@
+"""From a task and its data to a model that has been judged: the same few steps for every task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.calibrate import fit_isotonic, fit_sigmoid
+from training.dataset import build, examples
+from training.interval import Resampling, compare
+from training.learner import raw_scores
+from training.payoff import money
+from training.record import Record, Search, calibration
+from training.steps import Steps
+from training.tune import out_of_fold, search
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import lightgbm
+    from numpy.typing import NDArray
+
+    from data.sources import DataSet
+    from training.calibrate import Calibrator
+    from training.dataset import Built, Examples
+    from training.interval import Interval
+    from training.split import Division, Fold
+    from training.task import Task
+    from training.tune import Tuned
+
+HOME = Path("var")
+TRIALS = 20
+SMALLEST_SLICE = 30
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted task: trees, and how their score becomes a probability."""
+
+    task: Task
+    booster: lightgbm.Booster
+    calibrator: Calibrator
+
+    def probability(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Calibrated chance of a yes, shape (rows,), of feature rows (rows, features)."""
+        return self.calibrator.apply(raw_scores(self.booster, matrix))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The test rows, scored once.
+
+    Attributes:
+        row_id: Key of each row.
+        label: What came true.
+        probability: What was said.
+        matrix: Their features, as served.
+    """
+
+    row_id: NDArray[np.object_]
+    label: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    matrix: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit returns: the model, what it said of the test, and the record of how it came about."""
+
+    model: Model
+    predictions: Predictions
+    record: Record
+    built: Built
+
+
+def fit(
+    task: Task,
+    data_set: DataSet,
+    *,
+    home: Path = HOME,
+    trials: int = TRIALS,
+    seed: int = 0,
+    steps: Steps | None = None,
+) -> Fitted:
+    """Build the features, search on past folds, fit, calibrate, and judge once on the test.
+
+    Args:
+        task: What to learn.
+        data_set: Tables that keep their contracts.
+        home: Where features and search journals are kept, to go on from.
+        trials: How many sets of parameters are tried in all; 1 keeps the task's own.
+        seed: Where chance starts.
+        steps: Collects how long each step took, and draws bars if it has a console.
+    """
+    steps = Steps() if steps is None else steps
+    with steps.step("build features") as step:
+        built = build(task, data_set, home / "features")
+        step.rows = built.rows
+    table = examples(task, data_set, built)
+    division = task.split.divide(table.as_of, table.closes_at)
+    folds = task.split.chain(table.as_of, table.closes_at, table.group, division.train)
+    with steps.step("search parameters", total=trials) as step:
+        step.rows = len(division.train)
+        tuned = search(
+            task, table, folds, trials=trials, seed=seed, folder=home / "studies", advance=step.advance
+        )
+    with steps.step("fit and calibrate") as step:
+        step.rows = len(division.train)
+        model = _model(task, table, division, folds, tuned, seed)
+    with steps.step("judge on the test") as step:
+        step.rows = len(division.test)
+        predictions = _predict(model, table, division)
+        record = _judge(model, table, division, folds, tuned, predictions, data_set.content_hash(), seed)
+    return Fitted(model, predictions, record, built)
+
+
+def _model(
+    task: Task, table: Examples, division: Division, folds: Sequence[Fold], tuned: Tuned, seed: int
+) -> Model:
+    """Trees of all rows to learn from; their calibration from rows that each model had not seen."""
+    booster = task.learner.fit(
+        table.features,
+        table.matrix[division.train],
+        table.label[division.train],
+        tuned.parameters,
+        np.random.default_rng(seed),
+    )
+    unseen = out_of_fold(task, table, folds, tuned.parameters, seed)
+    known = ~np.isnan(unseen)
+    fit_calibrator = fit_sigmoid if task.learner.calibration == "sigmoid" else fit_isotonic
+    return Model(task, booster, fit_calibrator(unseen[known], table.label[known]))
+
+
+def _predict(model: Model, table: Examples, division: Division) -> Predictions:
+    matrix = table.matrix[division.test]
+    return Predictions(
+        table.row_id[division.test], table.label[division.test], model.probability(matrix), matrix
+    )
+
+
+def _judge(
+    model: Model,
+    table: Examples,
+    division: Division,
+    folds: Sequence[Fold],
+    tuned: Tuned,
+    predictions: Predictions,
+    data_hash: str,
+    seed: int,
+) -> Record:
+    task, test = model.task, division.test
+    baselines = {
+        baseline.name: baseline.score(table, division.train, folds, task.metrics[0])[test] for baseline in task.baselines
+    }
+
+    def resampling() -> Resampling:
+        return Resampling(table.unit[test], np.random.default_rng([seed, 1]))
+
+    figures = compare(predictions.label, {"model": predictions.probability, **baselines}, task.metrics, resampling())
+    parts = {"train": division.train, "test": test, "dropped": division.dropped}
+    return Record(
+        task=task.name,
+        seed=seed,
+        data_hash=data_hash,
+        fingerprint=task.features.fingerprint(),
+        rows={name: len(rows) for name, rows in parts.items()},
+        positives={name: int(table.label[rows].sum()) for name, rows in parts.items()},
+        test_from=division.test_from,
+        search=Search(
+            tuned.trials,
+            tuple((len(fold.fit), len(fold.validate)) for fold in folds),
+            tuned.default_value,
+            tuned.value,
+            {**task.learner.parameters, **tuned.parameters},
+        ),
+        metrics=figures.pop("model"),
+        baselines=figures,
+        money=money(task.payoff, predictions.probability, predictions.label, resampling),
+        calibration=calibration(predictions.label, predictions.probability),
+        slices=_slices(task, table, test, predictions, resampling()),
+        attributions={},
+    )
+
+
+def _slices(
+    task: Task, table: Examples, test: NDArray[np.intp], predictions: Predictions, resampling: Resampling
+) -> dict[str, dict[str, dict[str, Interval]]]:
+    """The model's metrics within each value of each slice column that has enough rows to say anything."""
+    figures: dict[str, dict[str, dict[str, Interval]]] = {}
+    for name in task.slices:
+        values = table.slices[name][test]
+        figures[name] = {}
+        for value in sorted(set(values.tolist())):
+            inside = values == value
+            if inside.sum() < SMALLEST_SLICE:
+                continue
+            part = replace(resampling, units=resampling.units[inside])
+            scores = {"model": predictions.probability[inside]}
+            figures[name][value] = compare(predictions.label[inside], scores, task.metrics, part)["model"]
+    return figures

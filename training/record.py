@@ -1,0 +1,97 @@
+"""What a fit leaves behind for whoever has to sign it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from training.interval import Interval
+    from training.task import Parameters
+
+Figures = Mapping[str, "Interval"]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One tenth of the test rows by predicted chance: how often it came true, and how often it was said to."""
+
+    rows: int
+    predicted: float
+    observed: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the parameters were found."""
+
+    trials: int
+    folds: tuple[tuple[int, int], ...]
+    default_value: float
+    best_value: float
+    parameters: Parameters
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything a reviewer asks of one fit; all figures are of the test, which was scored once.
+
+    Attributes:
+        task: Name of the task.
+        seed: Where chance started.
+        data_hash: Content of the tables.
+        fingerprint: Declarations of the features.
+        rows: How many rows were learned from (`train`), tested on (`test`) and dropped because they span the cut.
+        positives: How many of them came true.
+        test_from: The cut.
+        search: How the parameters were found.
+        metrics: The model's figures.
+        baselines: Those of each baseline, and the model's gain over it.
+        money: Fen earned a row, by the model's actions and by constant ones.
+        calibration: Tenths of the test by predicted chance.
+        slices: The model's metrics within each value of each slice column.
+        attributions: Mean absolute contribution of each feature to the raw score, largest first.
+    """
+
+    task: str
+    seed: int
+    data_hash: str
+    fingerprint: str
+    rows: Mapping[str, int]
+    positives: Mapping[str, int]
+    test_from: datetime
+    search: Search
+    metrics: Figures
+    baselines: Mapping[str, Figures]
+    money: Figures
+    calibration: tuple[Bin, ...]
+    slices: Mapping[str, Mapping[str, Figures]]
+    attributions: Mapping[str, float]
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON: intervals as value, low and high; instants in ISO 8601; what has no meaning as null."""
+        plain: dict[str, object] = json.loads(json.dumps(dataclasses.asdict(self), default=str).replace("NaN", "null"))
+        return plain
+
+
+def calibration(label: NDArray[np.float64], probability: NDArray[np.float64], bins: int = 10) -> tuple[Bin, ...]:
+    """Rows in tenths of predicted chance, lowest first.
+
+    >>> calibration(np.array([0.0, 1.0]), np.array([0.1, 0.8]), bins=2)
+    (Bin(rows=1, predicted=0.1, observed=0.0), Bin(rows=1, predicted=0.8, observed=1.0))
+    """
+    order = np.argsort(probability, kind="stable")
+    return tuple(
+        Bin(len(rows), float(probability[rows].mean()), float(label[rows].mean()))
+        for rows in np.array_split(order, bins)
+        if len(rows)
+    )

@@ -1,0 +1,93 @@
+"""The life of a model after its fit: challenger, then champion if no gate refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from data.errors import GateRefused, UsageError
+from training.export import point, read, resolve
+from training.release import bundles
+from training.tracking import BUNDLE, EXPERIMENT, client, store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.export import Manifest
+
+GAIN = "/gain_"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One condition of a promotion, with what was found and what is required."""
+
+    name: str
+    found: str
+    required: str
+    passed: bool
+
+    def __str__(self) -> str:
+        """One line that a reviewer can act on."""
+        return f"{self.name}: found {self.found}, required {self.required}"
+
+
+def challenge(task: str, version: str, home: Path) -> None:
+    """Let the pointer `challenger` name a version; whatever is exported may challenge."""
+    point(bundles(home), task, "challenger", version)
+
+
+def promote(task: str, home: Path, version: str | None = None) -> tuple[Gate, ...]:
+    """Make a version the champion: the alias in MLflow's registry, and the pointer that serving watches.
+
+    Args:
+        task: Whose model.
+        home: Where bundles and the store lie.
+        version: The bundle's version; by default the challenger.
+
+    Returns:
+        The gates it passed.
+
+    Raises:
+        GateRefused: A gate was not passed; the message names each, with found and required. Nothing changed.
+        UsageError: The registry holds no such version.
+    """
+    folder = resolve(bundles(home), task, "challenger") if version is None else bundles(home) / task / version
+    manifest = read(folder).manifest
+    passed = gates(manifest)
+    refused = [gate for gate in passed if not gate.passed]
+    if refused:
+        listed = "; ".join(map(str, refused))
+        raise GateRefused(f"{task} {manifest.version} stays a challenger: {listed}. Train another, or change the task.")
+    _alias(task, manifest.version, home)
+    point(bundles(home), task, "champion", manifest.version)
+    return passed
+
+
+def gates(manifest: Manifest) -> tuple[Gate, ...]:
+    """What a champion has to show: the exported graph is the model, and it is ahead of every baseline."""
+    parity = manifest.parity
+    exact = parity.wrong_leaves == 0 and parity.max_raw_difference == 0.0
+    found = f"{parity.wrong_leaves} wrong leaves, raw difference {parity.max_raw_difference}"
+    ahead = [
+        Gate(name.removeprefix("baseline/").replace(GAIN, ": gain in "), f"{gain:+.4f}", "more than 0", gain > 0)
+        for name, gain in manifest.metrics.items()
+        if name.startswith("baseline/") and GAIN in name and not name.endswith(("_low", "_high"))
+    ]
+    return (Gate("parity", found, "0 and 0.0", exact), *ahead)
+
+
+def _alias(task: str, version: str, home: Path) -> None:
+    tracked = client(store(home))
+    name = EXPERIMENT.format(task=task)
+    found = [
+        each
+        for each in tracked.search_model_versions(f"name = '{name}'")
+        if each.tags.get(BUNDLE) == version
+    ]
+    if not found:
+        raise UsageError(
+            f"the registry of {store(home).uri} holds no version of {name} made with bundle {version}; "
+            "train it against this store, or set MLFLOW_TRACKING_URI to the one that has it"
+        )
+    tracked.set_registered_model_alias(name, "champion", found[0].version)

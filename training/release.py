@@ -1,0 +1,57 @@
+"""From a fitted model to a bundle on disk that has been proven equal to it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.export import Bundle, export
+from training.tracking import figures
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.pipeline import Fitted
+
+
+@dataclass(frozen=True)
+class Released:
+    """A bundle, and the folder it lies in."""
+
+    bundle: Bundle
+    folder: Path
+
+
+def bundles(home: Path) -> Path:
+    """Where all bundles and their pointers lie."""
+    return home / "bundles"
+
+
+def release(fitted: Fitted, home: Path, now: datetime | None = None) -> Released:
+    """Export the model with everything an answer rests on; the version names the moment and the model.
+
+    Raises:
+        GateRefused: The exported graph and the model differ somewhere.
+    """
+    task, record = fitted.model.task, fitted.record
+    moment = datetime.now(UTC) if now is None else now
+    text = hashlib.sha256(fitted.model.booster.model_to_string().encode()).hexdigest()
+    version = f"{moment:%Y%m%dT%H%M%SZ}-{text[:8]}"
+    bundle = export(
+        bundles(home),
+        task=task.name,
+        version=version,
+        booster=fitted.model.booster,
+        calibrator=fitted.model.calibrator,
+        features=task.features,
+        payoff=task.payoff,
+        rows=fitted.predictions.matrix,
+        data_hash=record.data_hash,
+        metrics=figures(record),
+        generator=np.random.default_rng([record.seed, 2]),
+    )
+    return Released(bundle, bundles(home) / task.name / version)

@@ -1,0 +1,90 @@
+"""One answer over HTTP, from a server in a process of its own, as a newcomer would ask for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
+
+from data.errors import DependencyDown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+READY_WITHIN_SECONDS = 60
+ANSWER_WITHIN_SECONDS = 10
+STOP_WITHIN_SECONDS = 10
+PAUSE_SECONDS = 0.1
+LAST_WORDS = 2_000
+
+
+@contextmanager
+def server(home: Path, *options: str) -> Iterator[str]:
+    """Run `shepherd serve` on a free port of the loopback address while inside; gives its URL once it is ready.
+
+    Raises:
+        DependencyDown: It stopped or was not ready in time; the message ends with its last words.
+    """
+    port = _free_port()
+    url = f"http://{HOST}:{port}"
+    command = [sys.executable, "-m", "shepherd", "serve", "--home", str(home), "--port", str(port), *options]
+    with TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said, env=dict(os.environ)) as process:  # noqa: S603 - our own command
+        try:
+            _wait_until_ready(process, url, said)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_WITHIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def ask_offers(url: str, member_id: str, at: datetime) -> dict[str, object]:
+    """The offers that one member gets at a moment: what `POST /v1/members/{member_id}/offers` answers."""
+    return _post(f"{url}/v1/members/{quote(member_id, safe='')}/offers", {"at": at.isoformat()})
+
+
+def _post(url: str, body: Mapping[str, object]) -> dict[str, object]:
+    request = urllib.request.Request(  # noqa: S310 - a loopback address
+        url, json.dumps(body).encode(), {"content-type": "application/json"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_WITHIN_SECONDS) as reply:  # noqa: S310 - likewise
+            answer: dict[str, object] = json.load(reply)
+            return answer
+    except urllib.error.HTTPError as refusal:
+        raise DependencyDown(f"POST {url}: found status {refusal.code}, {refusal.read().decode()}; expected 200") from refusal
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, said: IO[bytes]) -> None:
+    until = time.monotonic() + READY_WITHIN_SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=1):  # noqa: S310 - a loopback address
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(PAUSE_SECONDS)
+    said.seek(0)
+    words = said.read().decode(errors="replace")[-LAST_WORDS:]
+    state = f"stopped with code {process.returncode}" if process.poll() is not None else "still starting"
+    raise DependencyDown(f"the server was not ready within {READY_WITHIN_SECONDS} seconds: found it {state}; it said:\n{words}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,147 @@
+"""How time divides the rows: what is learned from, what is chosen on, and what is looked at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Division:
+    """Row numbers on either side of the cut, and those on neither."""
+
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+    dropped: NDArray[np.intp]
+    test_from: datetime
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row numbers to learn from and to choose on; every label of the first was known when the second began."""
+
+    fit: NDArray[np.intp]
+    validate: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Temporal:
+    """The past teaches, the future judges.
+
+    A row is learned from if its label had closed by the cut (less `gap`), is tested on if it begins at the cut or later,
+    and is dropped and counted if it spans the cut.
+
+    Attributes:
+        test_from: The cut as an instant; or
+        test: the length of the test, counted back from the latest row.
+        gap: How long before the cut a label must have closed.
+        group: Rows with one value of this column (a campaign) are never divided between folds.
+        folds: How many forward-chained folds the search is judged on.
+    """
+
+    test_from: datetime | None = None
+    test: timedelta | None = None
+    gap: timedelta = timedelta(0)
+    group: str = "as_of"
+    folds: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse a split that names no cut, or two."""
+        if (self.test_from is None) == (self.test is None):
+            raise UsageError("a temporal split needs either test_from (an instant) or test (a length), and not both")
+        if self.test_from is not None and self.test_from.tzinfo is None:
+            raise UsageError(f"test_from is {self.test_from}, a time without zone: write datetime(..., tzinfo=UTC)")
+
+    def divide(self, as_of: NDArray[np.int64], closes_at: NDArray[np.int64]) -> Division:
+        """Rows before the cut, after it, and across it.
+
+        Args:
+            as_of: Moment of each row, microseconds since 1970 in UTC.
+            closes_at: Moment from which its label no longer changes, likewise.
+
+        Raises:
+            DataError: One side is empty.
+        """
+        cut = self._cut(as_of)
+        train = np.flatnonzero(closes_at <= cut - _microseconds(self.gap))
+        test = np.flatnonzero(as_of >= cut)
+        dropped = np.setdiff1d(np.arange(len(as_of)), np.union1d(train, test))
+        if not len(train) or not len(test):
+            raise DataError(
+                f"the cut at {_instant(cut):%Y-%m-%d %H:%M} UTC leaves {len(train)} rows to learn from and {len(test)} to test on "
+                f"(rows lie between {_instant(int(as_of.min())):%Y-%m-%d} and {_instant(int(as_of.max())):%Y-%m-%d}, "
+                f"their labels close between {_instant(int(closes_at.min())):%Y-%m-%d} and "
+                f"{_instant(int(closes_at.max())):%Y-%m-%d}): expected some on both sides; name another cut with --test-from"
+            )
+        return Division(train, test, dropped, _instant(cut))
+
+    def chain(
+        self, as_of: NDArray[np.int64], closes_at: NDArray[np.int64], groups: NDArray[np.int64], train: NDArray[np.intp]
+    ) -> tuple[Fold, ...]:
+        """Forward-chained folds over the rows to learn from: each validates on later groups than it fits on.
+
+        Groups are put in the order of their start and cut into one more block than there are folds, of about equal
+        numbers of rows; every block but the first is validated on once, by what had closed before it began.
+
+        Args:
+            as_of: Moment of each row.
+            closes_at: Moment from which its label no longer changes.
+            groups: Code of the group of each row.
+            train: Row numbers to divide.
+
+        Raises:
+            DataError: Too few groups for that many folds.
+        """
+        blocks = _blocks(as_of[train], groups[train], self.folds + 1)
+        folds = []
+        for block in range(1, self.folds + 1):
+            validate = train[blocks == block]
+            if not len(validate):
+                continue
+            known = closes_at[train] <= as_of[validate].min() - _microseconds(self.gap)
+            fit = train[known & (blocks < block)]
+            if len(fit):
+                folds.append(Fold(fit, validate))
+        if not folds:
+            raise DataError(
+                f"no forward-chained fold can be made of {len(train)} rows in {len(np.unique(groups[train]))} groups: "
+                "expected groups whose labels close before later groups begin; give a longer history"
+            )
+        return tuple(folds)
+
+    def _cut(self, as_of: NDArray[np.int64]) -> int:
+        if self.test_from is not None:
+            return _microseconds(self.test_from - datetime(1970, 1, 1, tzinfo=UTC))
+        if self.test is None or not len(as_of):
+            raise DataError("there are no rows to split: found an empty table, expected rows over some time")
+        return int(as_of.max()) - _microseconds(self.test)
+
+
+def _blocks(as_of: NDArray[np.int64], groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The block of each row: groups in the order of their start, blocks of about equal numbers of rows."""
+    codes, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    starts = np.full(len(codes), np.iinfo(np.int64).max)
+    np.minimum.at(starts, inverse, as_of)
+    order = np.lexsort((codes, starts))
+    middle = np.cumsum(sizes[order]) - sizes[order] / 2
+    block = np.empty(len(codes), np.int64)
+    block[order] = np.minimum((middle * count / len(as_of)).astype(np.int64), count - 1)
+    return block[inverse]
+
+
+def _microseconds(length: timedelta) -> int:
+    return length // timedelta(microseconds=1)
+
+
+def _instant(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC)

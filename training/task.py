@@ -1,0 +1,64 @@
+"""What a task is: which rows are scored, what counts as the truth, and what an action is worth.
+
+A task is one value, `TASK = Task(...)`, in one file. Everything else (the training table, the search, the report, the
+bundle, the command line) follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import optuna
+
+    from data.questions import Label, Rows
+    from features.spec import FeatureSet
+    from training.baseline import Baseline
+    from training.learner import Binary
+    from training.metrics import Metric
+    from training.payoff import Payoff
+    from training.split import Temporal
+
+Parameters = Mapping[str, float | int | str | bool]
+Search = Callable[["optuna.Trial"], Parameters]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One question about money, from its rows to its actions.
+
+    Attributes:
+        name: How the command line, the bundle folder and the tracked runs call it.
+        rows: What is scored: one row an entity at a moment.
+        label: What turned out to be true, and from when it could be known.
+        unit: The column whose values are independent of each other; intervals resample it.
+        features: What is known about a row at its moment.
+        split: How time divides the rows; nothing of the test is seen before the last step.
+        learner: The model and its parameters before the search.
+        search: Parameters that the search may try, drawn from an Optuna trial.
+        metrics: How well it ranks; the search looks at the first.
+        payoff: What each action earns in fen for each outcome.
+        baselines: What a sensible person would use instead; all are reported beside the model.
+        slices: Columns of the rows by whose values the report is repeated.
+    """
+
+    name: str
+    rows: Rows
+    label: Label
+    unit: str
+    features: FeatureSet
+    split: Temporal
+    learner: Binary
+    search: Search
+    metrics: tuple[Metric, ...]
+    payoff: Payoff
+    baselines: tuple[Baseline, ...] = ()
+    slices: tuple[str, ...] = ()
+
+    def cut_at(self, test_from: datetime) -> Task:
+        """The same task with its test beginning at another moment."""
+        return replace(self, split=replace(self.split, test_from=test_from, test=None))

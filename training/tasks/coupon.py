@@ -1,0 +1,1 @@
+"""Which coupon booklet a member will use: the chance that anything of what is sent is redeemed."""

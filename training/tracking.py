@@ -1,0 +1,247 @@
+"""What MLflow holds of a fit: parameters, figures with intervals, curves, the record and the bundle."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.curves import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mlflow import MlflowClient
+
+    from training.interval import Interval
+    from training.pipeline import Fitted
+    from training.record import Record
+
+EXPERIMENT = "shepherd-{task}"
+PROCESS = "shepherd.process"
+BUNDLE = "shepherd.bundle"
+SERVING_PACKAGES = ("numpy", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where runs are tracked.
+
+    Attributes:
+        uri: A tracking URI.
+        artifacts: Where files of new experiments go; none leaves it to the server behind the URI.
+    """
+
+    uri: str
+    artifacts: str | None
+
+    @property
+    def command(self) -> str:
+        """What opens the page."""
+        return f"mlflow ui --backend-store-uri {self.uri}"
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """Where a fit can be found again."""
+
+    run_id: str
+    model_name: str
+    model_version: str
+
+
+def store(home: Path) -> Store:
+    """The server that MLFLOW_TRACKING_URI names, else a SQLite file under `home`, by its absolute path."""
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    if named:
+        return Store(named, None)
+    root = home.resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    return Store(f"sqlite:///{root / 'mlflow.db'}", (root / "mlartifacts").as_uri())
+
+
+def client(where: Store) -> MlflowClient:
+    """A client of the store; MLflow is told to send no word of its use anywhere before it is first imported."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    import mlflow  # noqa: PLC0415 - nine seconds cold, and its telemetry starts with the import
+
+    mlflow.set_tracking_uri(where.uri)
+    return mlflow.MlflowClient(tracking_uri=where.uri)
+
+
+def track(fitted: Fitted, bundle: Path, where: Store) -> Tracked:
+    """Write one fit to the store, register its model, and point the alias `challenger` at it.
+
+    Args:
+        fitted: Model, predictions and record.
+        bundle: Folder of the exported model.
+        where: The store.
+    """
+    tracked = client(where)
+    record = fitted.record
+    _close_killed(tracked, experiment := _experiment(tracked, where, record.task))
+    with _run(tracked, experiment, bundle.name) as run_id:
+        _log_figures(tracked, run_id, record)
+        tracked.log_artifacts(run_id, str(bundle), "bundle")
+        tracked.log_dict(run_id, record.as_dict(), "record.json")
+        tracked.log_dict(run_id, _definitions(fitted), "features.json")
+        for name, figure in draw(fitted).items():
+            tracked.log_figure(run_id, figure, f"curves/{name}.png")
+        version = _register(tracked, run_id, record.task, fitted, bundle)
+    return Tracked(run_id, EXPERIMENT.format(task=record.task), version)
+
+
+def figures(record: Record) -> dict[str, float]:
+    """Every number of a record under one flat name; an interval gives NAME, NAME_low and NAME_high.
+
+    What has no meaning (NaN) is left out: a metric that is absent says so, one that is 0 would lie.
+    """
+    flat: dict[str, float] = {}
+    for prefix, part in {"test": record.metrics, "money": record.money, **_baselines(record), **_slices(record)}.items():
+        for name, interval in part.items():
+            flat |= _flat(f"{prefix}/{name}", interval)
+    flat |= {f"rows/{name}": float(rows) for name, rows in record.rows.items()}
+    flat |= {f"positives/{name}": float(rows) for name, rows in record.positives.items()}
+    flat |= {f"attribution/{name}": value for name, value in record.attributions.items()}
+    flat |= {"search/default": record.search.default_value, "search/best": record.search.best_value}
+    return {name: value for name, value in flat.items() if not math.isnan(value)}
+
+
+def _baselines(record: Record) -> dict[str, Mapping[str, Interval]]:
+    return {f"baseline/{name}": part for name, part in record.baselines.items()}
+
+
+def _slices(record: Record) -> dict[str, Mapping[str, Interval]]:
+    return {
+        f"slice/{column}/{value}": part for column, parts in record.slices.items() for value, part in parts.items()
+    }
+
+
+def _flat(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _experiment(tracked: MlflowClient, where: Store, task: str) -> str:
+    name = EXPERIMENT.format(task=task)
+    found = tracked.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None if where.artifacts is None else f"{where.artifacts}/{task}"
+    return str(tracked.create_experiment(name, artifact_location=location))
+
+
+@contextmanager
+def _run(tracked: MlflowClient, experiment: str, name: str) -> Iterator[str]:
+    """A run that ends as FINISHED, or as FAILED if what is inside fails."""
+    process = f"{socket.gethostname()}:{os.getpid()}"
+    run_id = str(tracked.create_run(experiment, run_name=name, tags={PROCESS: process, **_commit()}).info.run_id)
+    try:
+        yield run_id
+    except BaseException:
+        tracked.set_terminated(run_id, "FAILED")
+        raise
+    tracked.set_terminated(run_id, "FINISHED")
+
+
+def _close_killed(tracked: MlflowClient, experiment: str) -> None:
+    """A run whose process on this machine is gone was killed; MLflow would show it as running for ever."""
+    for run in tracked.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        host, _, process = run.data.tags.get(PROCESS, "").partition(":")
+        if host == socket.gethostname() and process.isdigit() and not _alive(int(process)):
+            tracked.set_terminated(run.info.run_id, "KILLED")
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _commit() -> dict[str, str]:
+    """The commit of the source that runs, and whether it was changed; nothing where it is not a checkout."""
+    source = Path(__file__).parent
+    try:
+        commit = _git(source, "rev-parse", "HEAD")
+        changed = bool(_git(source, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"mlflow.source.git.commit": commit, "shepherd.source_changed": str(changed).lower()}
+
+
+def _git(folder: Path, *words: str) -> str:
+    return subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603, S607 - fixed words
+
+
+def _log_figures(tracked: MlflowClient, run_id: str, record: Record) -> None:
+    from mlflow.entities import Metric, Param  # noqa: PLC0415 - after telemetry is off
+
+    parameters = {
+        **{f"search.{name}": value for name, value in record.search.parameters.items()},
+        "trials": record.search.trials,
+        "seed": record.seed,
+        "data_hash": record.data_hash,
+        "feature_fingerprint": record.fingerprint,
+        "test_from": record.test_from.isoformat(),
+    }
+    metrics = [Metric(name, value, 0, 0) for name, value in figures(record).items()]
+    tracked.log_batch(run_id, metrics, [Param(name, str(value)) for name, value in parameters.items()])
+    tracked.set_tag(run_id, "mlflow.note.content", note(record))
+
+
+def note(record: Record) -> str:
+    """What a reviewer reads first on the run's page."""
+    lines = [f"**{name}** {interval}" for name, interval in record.metrics.items()]
+    for name, part in record.baselines.items():
+        lines += [f"{metric} over {name}: {interval}" for metric, interval in part.items() if metric.startswith("gain_")]
+    gain = record.money["gain_over_best_constant"]
+    lines.append(f"fen a row over doing the same for all: {gain}")
+    rows = ", ".join(f"{count:,} {name}" for name, count in record.rows.items())
+    return "\n\n".join([f"Test from {record.test_from:%Y-%m-%d}, scored once; rows: {rows}.", *lines])
+
+
+def _definitions(fitted: Fitted) -> dict[str, dict[str, str]]:
+    return {
+        feature.name: {"meaning": feature.meaning, "unit": feature.unit, "null": feature.null_rule}
+        for feature in fitted.model.task.features
+    }
+
+
+def _register(tracked: MlflowClient, run_id: str, task: str, fitted: Fitted, bundle: Path) -> str:
+    """Log the ONNX model to the run, register it, and point the alias `challenger` at it; gives its version."""
+    import mlflow  # noqa: PLC0415 - as above
+    import onnx  # noqa: PLC0415 - beside the only place that needs it
+    from mlflow.models import infer_signature  # noqa: PLC0415 - as above
+
+    name = EXPERIMENT.format(task=task)
+    example = np.nan_to_num(fitted.predictions.matrix[:1]).astype(np.float64)
+    with mlflow.start_run(run_id=run_id):
+        logged = mlflow.onnx.log_model(
+            onnx.load(bundle / "model.onnx"),
+            name="model",
+            registered_model_name=name,
+            signature=infer_signature(example, fitted.predictions.probability[:1]),
+            pip_requirements=[f"{package}=={metadata.version(package)}" for package in SERVING_PACKAGES],
+        )
+    version = str(logged.registered_model_version)
+    tracked.set_model_version_tag(name, version, BUNDLE, bundle.name)
+    tracked.set_registered_model_alias(name, "challenger", version)
+    return version
+
+
+def read_record(path: Path) -> dict[str, object]:
+    """A record as it was logged."""
+    record: dict[str, object] = json.loads(path.read_text())
+    return record

@@ -1,0 +1,215 @@
+"""The journeys of the command line: build, train, and the whole walk from raw tables to one answer over HTTP."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from data.checks import require
+from data.errors import GateRefused
+from training.dataset import Built
+from training.dataset import build as build_features
+from training.pipeline import HOME, TRIALS, fit
+from training.registry import challenge, promote
+from training.release import release
+from training.served import ask_offers, server
+from training.steps import Steps
+from training.tracking import store, track
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from data.sources import DataSet
+    from training.pipeline import Fitted
+    from training.release import Released
+    from training.task import Task
+    from training.tracking import Tracked
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A task's model, judged, exported, tracked, and waiting as challenger."""
+
+    fitted: Fitted
+    released: Released
+    tracked: Tracked
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        record = self.fitted.record.as_dict()
+        manifest = self.released.bundle.manifest
+        return {
+            **{name: record[name] for name in ("metrics", "baselines", "money", "rows", "positives", "search")},
+            "features": len(self.fitted.model.task.features),
+            "parity": {
+                "wrong_leaves": manifest.parity.wrong_leaves,
+                "max_raw_difference": manifest.parity.max_raw_difference,
+                "rows": manifest.parity.rows + manifest.parity.edge_rows,
+            },
+            "version": manifest.version,
+            "run_id": self.tracked.run_id,
+        }
+
+    def table(self) -> Table:
+        """The figures on the test beside every baseline's."""
+        record, parity = self.fitted.record, self.released.bundle.manifest.parity
+        table = Table(title=f"Task {record.task}: {len(self.fitted.model.task.features)} features", title_justify="left")
+        table.add_column("on the test, scored once")
+        for metric in record.metrics:
+            table.add_column(metric)
+        table.add_row("model", *map(str, record.metrics.values()), style="bold")
+        for baseline, figures in record.baselines.items():
+            table.add_row(baseline, *(str(figures[metric]) for metric in record.metrics))
+            table.add_row("  model ahead by", *(str(figures[f"gain_{metric}"]) for metric in record.metrics))
+        table.caption = "\n".join(
+            [
+                f"{record.rows['train']:,} rows learned from, {record.rows['test']:,} tested, "
+                f"{record.rows['dropped']:,} across the cut dropped; intervals are 95 %",
+                f"money: {record.money['model']} fen a row; "
+                f"{record.money['gain_over_best_constant']} more than the best single action for all",
+                f"parity: {parity.wrong_leaves} wrong leaves, raw difference {parity.max_raw_difference} "
+                f"on {parity.rows:,} test rows and {parity.edge_rows:,} edge rows",
+                f"bundle {self.released.bundle.manifest.version}, run {self.tracked.run_id}",
+            ]
+        )
+        table.caption_justify = "left"
+        return table
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """One task at the end of the walk.
+
+    Attributes:
+        trained: Its model.
+        alias: What the model became: `champion`, or `challenger` where a gate refused more.
+        verdict: Why.
+        served: One answer, as it came over HTTP; none where the task has no route yet.
+    """
+
+    trained: Trained
+    alias: str
+    verdict: str
+    served: Mapping[str, object] | None
+
+    def as_dict(self) -> dict[str, object]:
+        """What `shepherd run --json` prints of the task."""
+        return {**self.trained.as_dict(), "alias": self.alias, "verdict": self.verdict, "served": self.served}
+
+
+@dataclass(frozen=True)
+class Walked:
+    """The journey's end: every step with its time, every task with its figures."""
+
+    steps: Steps
+    seconds: float
+    tasks: Mapping[str, Arrived]
+    mlflow: str
+
+    def as_dict(self) -> dict[str, object]:
+        """The object of `shepherd run --json`."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "steps": [step.as_dict() for step in self.steps.done],
+            "tasks": {name: arrived.as_dict() for name, arrived in self.tasks.items()},
+            "mlflow": self.mlflow,
+        }
+
+    def tables(self) -> list[Table]:
+        """The same for a person: steps, figures, the answer."""
+        tables = [_steps_table(self)]
+        for arrived in self.tasks.values():
+            tables += [arrived.trained.table(), _answer_table(arrived)]
+        return tables
+
+
+def build(task: Task, data_set: DataSet, *, now: datetime, home: Path = HOME, steps: Steps | None = None) -> Built:
+    """Check the data, and compute what was known of every row of a task at its moment."""
+    steps = Steps() if steps is None else steps
+    _check(data_set, now, steps)
+    with steps.step("build features") as step:
+        built = build_features(task, data_set, home / "features")
+        step.rows = built.rows
+    return built
+
+
+def train(
+    task: Task,
+    data_set: DataSet,
+    *,
+    now: datetime,
+    home: Path = HOME,
+    trials: int = TRIALS,
+    seed: int = 0,
+    steps: Steps | None = None,
+) -> Trained:
+    """Check the data; then fit, judge, export and track a model, and leave it as challenger.
+
+    Raises:
+        DataError: The data break their contracts; nothing was written.
+        GateRefused: The export could not be proven exact.
+    """
+    steps = Steps() if steps is None else steps
+    _check(data_set, now, steps)
+    fitted = fit(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
+    with steps.step("export and prove parity") as step:
+        released = release(fitted, home)
+        parity = released.bundle.manifest.parity
+        step.rows = parity.rows + parity.edge_rows
+    with steps.step("track in MLflow"):
+        tracked = track(fitted, released.folder, store(home))
+        challenge(task.name, released.bundle.manifest.version, home)
+    return Trained(fitted, released, tracked)
+
+
+def walk(
+    task: Task, data_set: DataSet, *, now: datetime, home: Path, trials: int, seed: int, steps: Steps
+) -> Walked:
+    """Train a task, promote its model if no gate refuses, and serve one answer from it."""
+    started = time.perf_counter()
+    trained = train(task, data_set, now=now, home=home, trials=trials, seed=seed, steps=steps)
+    with steps.step("promote"):
+        alias, verdict = _promoted(task, home)
+    with steps.step("serve one answer over HTTP") as step:
+        served = _served(trained.fitted, home, alias)
+        step.rows = 1
+    arrived = Arrived(trained, alias, verdict, served)
+    return Walked(steps, time.perf_counter() - started, {task.name: arrived}, store(home).command)
+
+
+def _check(data_set: DataSet, now: datetime, steps: Steps) -> None:
+    with steps.step("check the tables") as step:
+        step.rows = sum(require(data_set, now).tables.values())
+
+
+def _promoted(task: Task, home: Path) -> tuple[str, str]:
+    try:
+        gates = promote(task.name, home)
+    except GateRefused as refusal:
+        return "challenger", str(refusal)
+    return "champion", "; ".join(map(str, gates))
+
+
+def _served(fitted: Fitted, home: Path, alias: str) -> dict[str, object]:
+    """Ask a server of its own about the test row that the model thinks likeliest."""
+    said = fitted.predictions
+    row = int(said.probability.argmax())
+    names = fitted.model.task.features.names
+    with server(home, alias) as url:
+        return ask_batch(url, fitted.model.task.name, dict(zip(names, said.matrix[row].tolist(), strict=True)))
+
+
+def _steps_table(walked: Walked) -> Table:
+    table = Table(title="The journey", title_justify="left")
+    table.add_column("step")
+    table.add_column("rows", justify="right")
+    table.add_column("seconds", justify="right")
+    for step in walked.steps.done:
+        table.add_row(step.name, "" if step.rows is None else f"{step.rows:,}", f"{step.seconds:.1f}")
+    table.add_row("all", "", f"{walked.seconds:.1f}", style="bold")
+    return table
