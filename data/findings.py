@@ -91,8 +91,8 @@ class CheckReport:
 
     def _verdict(self) -> str:
         if self.passed:
-            return f"{self.root}: every rule of {_counted(len(self.tables), 'table')} holds"
-        return f"{self.root}: {_counted(len(self.findings), 'finding')}; nothing was read from it"
+            return f"{self.root}: no findings in {_counted(len(self.tables), 'table')}"
+        return f"{self.root}: {_counted(len(self.findings), 'finding')}"
 
 
 def _where(rows: tuple[int, ...], count: int) -> str:

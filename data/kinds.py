@@ -37,7 +37,8 @@ EXPECTED: Mapping[Kind, str] = {
 }
 
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
-_NAIVE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+NAIVE = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+NAIVE_FIX = "write times with their offset, or give the zone they were written in (time_zone)"
 _CLOCK = r"\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?"
 _OFFSET = r"(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)"
 
@@ -109,7 +110,8 @@ def _from_text(kind: Kind, raw: str, zone: str | None) -> Reading | None:
         "real": (r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", f"TRY_CAST({raw} AS DOUBLE)"),
         "flag": (r"0|1|(?i:true|false)", f"TRY_CAST({raw} AS BOOLEAN)::BIGINT"),
     }[kind]
-    return Reading(raw, value, (_unless(kind, raw, pattern, f"{value} IS NULL"),))
+    unread = f"NOT isfinite({value})" if kind == "real" else f"{value} IS NULL"
+    return Reading(raw, value, (_unless(kind, raw, pattern, f"coalesce({unread}, true)"),))
 
 
 def _from_typed(kind: Kind, raw: str, found: str, zone: str | None) -> Reading | None:
@@ -133,14 +135,17 @@ def _text(raw: str, found: str) -> Reading | None:
 
 
 def _list(raw: str, found: str) -> Reading | None:
-    item = found.removesuffix("[]")
-    return Reading(raw, f"{raw}::VARCHAR[]") if found != item and item in (*_WHOLE, "VARCHAR") else None
+    if found.removesuffix("[]") == found or found.removesuffix("[]") not in (*_WHOLE, "VARCHAR"):
+        return None
+    texts = f"{raw}::VARCHAR[]"
+    blank = f"len(list_filter({texts}, lambda text: coalesce(text, '') = '')) > 0"
+    return Reading(raw, texts, (Fault("text_list", blank, EXPECTED["text_list"], _FIXES["text_list"]),))
 
 
 def _instant(raw: str, found: str, zone: str | None) -> Reading | None:
     if found == "TIMESTAMP WITH TIME ZONE":
         return Reading(raw, raw)
-    return _clock(raw, f"{raw}::TIMESTAMP", zone) if found in _NAIVE else None
+    return _clock(raw, f"{raw}::TIMESTAMP", zone) if found in NAIVE and zone else None
 
 
 def _flag(raw: str, found: str) -> Reading | None:
@@ -150,7 +155,7 @@ def _flag(raw: str, found: str) -> Reading | None:
 
 
 def _date(kind: Literal["day", "month"], raw: str, found: str) -> Reading | None:
-    if found not in ("DATE", *_NAIVE):
+    if found not in ("DATE", *NAIVE):
         return None
     return _checked(kind, raw, "DATE", f"{raw}::TIMESTAMP <> date_trunc('{kind}', {raw}::TIMESTAMP)")
 
@@ -201,7 +206,7 @@ def _clock(raw: str, clock: str, zone: str | None) -> Reading:
             "naive",
             f"({clock}) IS NOT NULL",
             EXPECTED["instant"],
-            "write times with their offset, or give the zone they were written in (time_zone)",
+            NAIVE_FIX,
         )
         return Reading(raw, "NULL::TIMESTAMPTZ", (naive,))
     name = literal(zone)
@@ -233,6 +238,19 @@ _FIXES: Mapping[Kind, str] = {
 }
 
 
+STORED: Mapping[Kind, str] = {
+    "text": "a string",
+    "instant": "timestamp[us, tz=UTC]",
+    "day": "date32",
+    "month": "date32, the month's first day",
+    "integer": "int64",
+    "money": "int64, counted in fen",
+    "real": "double",
+    "flag": "bool or int8",
+    "text_list": "list<string>",
+}
+
+
 def fix_of(kind: Kind) -> str:
-    """What to do with a column that cannot carry its kind."""
+    """How to write a value of that kind."""
     return _FIXES[kind]

@@ -65,13 +65,17 @@ class LogSource:
             )
 
 
-def _counted_once(table: str, key: str) -> str:
-    """The rows of a table with `seen_at`, each id once within 35 days of the arrival that counted."""
+def _counted_once(table: str, key: str, joined: tuple[str, ...] = ()) -> str:
+    """The rows of a table with `seen_at`, each id once within 35 days of the arrival that counted.
+
+    A further column of the file that bears the name of a `joined` column makes way for it.
+    """
+    taken = ", ".join(f"'{name}'" for name in ("seen_at", *joined))
     late = any(column.name == "received_at" for column in TABLES[table].columns)
     seen_at = "coalesce(received_at, ts)" if late else "ts"
     return f"""(
         WITH arrived AS NOT MATERIALIZED (
-            SELECT COLUMNS(lambda name: name NOT IN ('seen_at', 'category', 'brand')), {seen_at} AS seen_at
+            SELECT COLUMNS(lambda name: name NOT IN ({taken})), {seen_at} AS seen_at
             FROM {table}
         ),
         repeated AS (SELECT {key} FROM arrived GROUP BY {key} HAVING count(*) > 1),
@@ -93,7 +97,7 @@ def _counted_once(table: str, key: str) -> str:
     )"""
 
 
-_LINES = _counted_once("orders", "line_id")
+_LINES = _counted_once("orders", "line_id", ("category", "brand", "used_offer_id"))
 
 _ORDERS = f"""
     SELECT lines.*, products.category, products.brand
@@ -121,12 +125,14 @@ _BASKETS = f"""
 
 _SENDS = f"""
     SELECT sends.*, offers.kind
-    FROM {_counted_once("sends", "send_id")} AS sends LEFT JOIN offers USING (offer_id)
+    FROM {_counted_once("sends", "send_id", ("kind",))} AS sends LEFT JOIN offers USING (offer_id)
 """
+
+_OF_THE_SENDING = ("member_id", "offer_id", "campaign_id", "arm", "kind")
 
 _REDEMPTIONS = f"""
     SELECT redemptions.*, sends.member_id, sends.offer_id, sends.campaign_id, sends.arm, offers.kind
-    FROM {_counted_once("redemptions", "send_id")} AS redemptions
+    FROM {_counted_once("redemptions", "send_id", _OF_THE_SENDING)} AS redemptions
     LEFT JOIN (SELECT DISTINCT ON (send_id) * FROM sends ORDER BY send_id, ts) AS sends USING (send_id)
     LEFT JOIN offers USING (offer_id)
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from data.storage import Storage
 
 SUFFIXES = (".parquet", ".csv")
+_PARQUET_MARK = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def open_part(connection: duckdb.DuckDBPyConnection, storage: Storage, path: str
     if path.endswith(".csv"):
         with storage.open(path) as file:
             return Part(path, dict.fromkeys(csv_text.header(file), "VARCHAR"))
+    _require_parquet_marks(storage, path)
     try:
         described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
     except duckdb.Error as error:
@@ -54,11 +57,24 @@ def open_part(connection: duckdb.DuckDBPyConnection, storage: Storage, path: str
 
 def unreadable(error: duckdb.Error) -> Defect:
     """What to say of a file whose reading stopped."""
-    return Defect(
-        f"a file that cannot be read to its end ({str(error).partition(chr(10))[0]})",
-        "a complete Parquet or CSV file",
-        "write or copy it again; it may have been cut off while it was written or moved",
-    )
+    return _broken_off(f"a file that cannot be read to its end ({str(error).partition(chr(10))[0]})")
+
+
+def _require_parquet_marks(storage: Storage, path: str) -> None:
+    with storage.open(path) as file:
+        first = file.read(4)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 4, 0))
+        last = file.read(4)
+    if first != _PARQUET_MARK:
+        raise UnreadableFile(_broken_off(f"{size:,} bytes that do not begin as Parquet does"))
+    if last != _PARQUET_MARK:
+        raise UnreadableFile(_broken_off(f"a Parquet file that breaks off after {size:,} bytes"))
+
+
+def _broken_off(found: str) -> Defect:
+    fix = "write or copy it again; it may have been cut off while it was written or moved"
+    return Defect(found, "a complete Parquet or CSV file", fix)
 
 
 def scan(parts: tuple[Part, ...]) -> str:

@@ -42,8 +42,9 @@ SENDS = Rows(
     ("sends", "campaigns", "offers"),
     """
     SELECT sends.send_id AS row_id, sends.ts AS as_of, sends.member_id, sends.offer_id, sends.campaign_id,
-           offers.kind AS offer_kind,
+           offers.kind, campaigns.starts_at, campaigns.ends_at,
            len(offers.product_ids) AS offer_product_count,
+           count(*) OVER (PARTITION BY sends.campaign_id) AS campaign_send_count,
            date_diff('day', campaigns.starts_at, campaigns.ends_at) AS campaign_days
     FROM sends JOIN campaigns USING (campaign_id) JOIN offers USING (offer_id)
     """,

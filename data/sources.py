@@ -18,9 +18,9 @@ from uuid import uuid4
 import duckdb
 
 from data.contracts import TABLES
+from data.csv_text import UnreadableFile
 from data.errors import DataError, UsageError
 from data.kinds import MACROS
-from data.csv_text import UnreadableFile
 from data.parts import SUFFIXES, open_part
 from data.storage import storage_of
 from data.views import misfits, view_sql
@@ -88,7 +88,7 @@ class DataSet:
         if problems:
             connection.close()
             listed = "\n".join(f"  {problem}" for problem in problems)
-            raise DataError(f"{self.root}: {len(problems)} faults in the tables' files\n{listed}")
+            raise DataError(f"{self.root}: {len(problems)} faults; `shepherd check` looks for more\n{listed}")
         return connection
 
     def bare_connection(self, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
@@ -106,6 +106,10 @@ class DataSet:
         for macro in MACROS:
             connection.execute(macro)
         return connection
+
+    def relative(self, path: str) -> str:
+        """A part's path as seen from the root, for messages."""
+        return path.removeprefix(self.root).lstrip("/")
 
     def content_hash(self) -> str:
         """The sha256 over every table's name, its parts' names and their bytes: two equal hashes, the same data."""
@@ -138,7 +142,7 @@ def open_folder(root: str | os.PathLike[str], time_zone: str | None = None) -> D
     """
     if time_zone is not None and time_zone not in zoneinfo.available_timezones():
         raise UsageError(f"time zone: found {time_zone!r}; expected a name such as Asia/Shanghai or UTC")
-    place = str(root)
+    place = str(root).rstrip("/") if "://" in str(root) else str(Path(root))
     storage = storage_of(place)
     entries = storage.entries(place)
     if entries is None:

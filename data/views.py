@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from data.contracts import TABLES
-from data.kinds import EXPECTED, SQL_TYPES, fix_of, reading
+from data.kinds import EXPECTED, NAIVE, NAIVE_FIX, SQL_TYPES, STORED, reading
 from data.parts import literal, quoted, scan
 
 if TYPE_CHECKING:
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Misfit:
-    """A column that a part lacks, or holds as a type that cannot carry its kind."""
+    """A column that a part lacks, or holds as a type that cannot carry its kind; `rule` says which."""
 
+    rule: str
     column: str
     found: str
     expected: str
@@ -55,12 +56,13 @@ def _misfit(column: Column, part: Part, zone: str | None) -> Misfit | None:
     if found is None:
         return _absent(column, part)
     read = reading(column, found, is_text=part.is_text, zone=zone)
-    if read is None:
-        return Misfit(column.name, f"type {found}", EXPECTED[column.kind], fix_of(column.kind))
-    naive = [fault for fault in read.faults if fault.name == "naive"]
-    if naive and not part.is_text:
-        return Misfit(column.name, f"type {found} without a time zone", naive[0].expected, naive[0].fix)
-    return None
+    if read is not None:
+        return None
+    if column.kind == "instant" and found in NAIVE:
+        return Misfit("naive_time", column.name, f"{found} without a time zone", EXPECTED["instant"], NAIVE_FIX)
+    return Misfit(
+        "wrong_type", column.name, f"the type {found}", EXPECTED[column.kind], f"store it as {STORED[column.kind]}"
+    )
 
 
 def _absent(column: Column, part: Part) -> Misfit | None:
@@ -71,6 +73,7 @@ def _absent(column: Column, part: Part) -> Misfit | None:
     close = [alike] if alike else difflib.get_close_matches(column.name, part.columns, n=1)
     rename = f"rename {close[0]}, or add" if close else "add"
     return Misfit(
+        "missing_column",
         column.name,
         f"columns {', '.join(part.columns)}",
         f"a column {column.name} ({column.meaning})",

@@ -50,7 +50,7 @@ def asked(plan: Plan, rows: pa.Table) -> Asked:
     facts = [fact.name for fact in plan.facts]
     features = {*plan.names, *facts}
     others = [name for name in rows.column_names if name not in features and name not in (ROW_ID, AS_OF)]
-    carried = pa.table({ROW_ID: rows[ROW_ID], AS_OF: instants, **{name: rows[name] for name in others}})
+    carried = pa.table({ROW_ID: rows[ROW_ID], AS_OF: instants, **{name: _as_told(rows[name]) for name in others}})
     at = np.ascontiguousarray(instants.cast(pa.int64()).to_numpy(), dtype=np.int64)
     keys = pa.table({name: plain(rows[name]) for name in plan.keys}) if plan.keys else rows.select([ROW_ID])
     return Asked(carried=carried, questions=moments(at, keys, "rows"), facts=rows.select(facts))
@@ -104,3 +104,8 @@ def _identity_problems(column: Column) -> list[str]:
     repeated = [identity for identity, count in zip(*counts.to_pydict().values(), strict=True) if count > 1]
     first = ", ".join(repr(identity) for identity in repeated[:10])
     return [f"column {ROW_ID!r} names {len(repeated):,} rows more than once: {first}"]
+
+
+def _as_told(column: Column) -> Column:
+    """What is carried along keeps its kind, except that text is plain text, which every reader of Parquet knows."""
+    return column if pa.types.is_integer(column.type) else plain(column)

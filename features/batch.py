@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -158,7 +158,9 @@ def _hold_keys(log: str, key: tuple[str, ...], events: Moments, questions: Momen
 
 
 def _write(path: Path, schema: pa.Schema, plan: Plan, question: Asked, columns: Columns) -> None:
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    repetitive = [field.name for field in question.carried.schema if pa.types.is_string(field.type)]
+    options: dict[str, Any] = {"compression": "zstd", "use_dictionary": repetitive}
+    with pq.ParquetWriter(path, schema, **options) as writer:
         for batch in _batches(plan, question, columns):
             writer.write_batch(batch.replace_schema_metadata(schema.metadata))
 

@@ -28,7 +28,7 @@ class Columns:
 
     exact: frozenset[str]
     folder: Path | None = None
-    _held: dict[str, Column] = field(default_factory=dict)
+    _held: dict[str, Column] = field(default_factory=dict, init=False)
 
     def put(self, name: str, values: Doubles) -> None:
         """Keeps a column."""

@@ -213,8 +213,8 @@ class _Reading:
             whose = " and ".join(self._group.key) or "log"
             raise DataError(
                 f"log {self._group.log}, column {self._measure.column}: the {what} of one {whose} add up to "
-                f"{worst:.3g} (largest value {largest:.3g}), expected less than {_LARGEST_TOTAL:.3g}; state the column in a larger "
-                "unit or mend the values that are out of bounds"
+                f"{worst:.3g} (largest value {largest:.3g}), expected less than {_LARGEST_TOTAL:.3g}; "
+                "state the column in a larger unit or mend the values that are out of bounds"
             )
 
 

@@ -69,8 +69,7 @@ def function_text(function: object, seen: tuple[object, ...] = ()) -> str:
         raise UsageError(f"derived features take a plain Python function or lambda; found {function!r}")
     body = _body(function)
     names = sorted({node.id for node in ast.walk(body) if isinstance(node, ast.Name)} - _local_names(body))
-    closure = inspect.getclosurevars(function)
-    known = {**vars(builtins), **closure.builtins, **closure.globals, **closure.nonlocals}
+    known = {**vars(builtins), **function.__globals__, **inspect.getclosurevars(function).nonlocals}
     texts = [f"{name}={_value_text(name, known[name], (*seen, function))}" for name in names if name in known]
     return "\n".join([ast.unparse(body), *texts])
 

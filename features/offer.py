@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from features.kernel import Doubles
 
 MEMBER_OFFER: Final = ("member_id", "offer_id")
+MEMBER_KIND: Final = ("member_id", "kind")
 OFFER_LINES = Log("offer_lines", entities=(MEMBER_OFFER,), noun="offer line", qualified=True)
 CATEGORY_LINES = Log("offer_category_lines", entities=(MEMBER_OFFER,), noun="offer category line", qualified=True)
-SENDS = Log("sends", entities=("member_id",))
-REDEMPTIONS = Log("redemptions", entities=("member_id",))
+SENDS = Log("sends", entities=("member_id", MEMBER_KIND))
+REDEMPTIONS = Log("redemptions", entities=("member_id", MEMBER_KIND))
 
 TREATED = Where("arm", "==", "treated", "treated")
 """An offer that was withheld for a control group was not received, and cannot tire."""
@@ -40,15 +41,17 @@ DAYS_14 = days(14)
 SPANS = (DAYS_30, days(90), days(365))
 HISTORY = (*SPANS, LIFETIME)
 
-PRIOR_SENDS: Final = 10.0
-PRIOR_REDEMPTIONS: Final = 1.0
+PRIOR_SENDS: Final = 1.0
+PRIOR_REDEMPTIONS: Final = 0.1
 
 
-def _quotient(part: Doubles, whole: Doubles) -> Doubles:
+def quotient(part: Doubles, whole: Doubles) -> Doubles:
+    """One feature over another; null where the whole is 0."""
     return part / whole
 
 
-def _smoothed_rate(redemptions: Doubles, sends: Doubles) -> Doubles:
+def smoothed_rate(redemptions: Doubles, sends: Doubles) -> Doubles:
+    """The share of sends that were redeemed, drawn towards 1 in 10 while there are few."""
     return (redemptions + PRIOR_REDEMPTIONS) / (sends + PRIOR_SENDS)
 
 
@@ -80,7 +83,7 @@ def _bought(log: Log, goods: str) -> tuple[Feature, ...]:
 def _wallet_share(noun: str, goods: str, span: Window) -> Feature:
     return derived(
         f"member_offer_wallet_share_{noun}_{span.label}",
-        _quotient,
+        quotient,
         unit="share",
         meaning=f"Share of this member's spending {span.phrase} that went to {goods}",
         of=(f"member_offer_sum_{noun}_amount_fen_{span.label}", f"member_sum_amount_fen_{span.label}"),
@@ -107,7 +110,7 @@ OFFER = FeatureSet(
     count(REDEMPTIONS, by="member_id", over=(DAYS_14, *HISTORY)),
     derived(
         "member_redemption_rate",
-        _smoothed_rate,
+        smoothed_rate,
         unit="share",
         meaning="Share of the offers ever sent to this member that were redeemed, drawn towards 1 in 10 when few",
         of=("member_redemption_count_lifetime", "member_send_count_treated_lifetime"),

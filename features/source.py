@@ -43,7 +43,8 @@ def require_columns(plan: Plan, connection: duckdb.DuckDBPyConnection) -> None:
             if group.log == log:
                 problems += [one for measure in group.measures for one in _misfits(log, measure, schema)]
     if problems:
-        raise DataError("\n".join(["the logs do not hold what the features read:", *dict.fromkeys(problems)]))
+        listed = [f"  - {problem}" for problem in dict.fromkeys(problems)]
+        raise DataError("\n".join(["the logs do not hold what the features read:", *listed]))
 
 
 def read_log(plan: Plan, connection: duckdb.DuckDBPyConnection, log: str, questions: Moments) -> Moments:

@@ -74,8 +74,9 @@ __all__ = [
 class FeatureSet:
     """Features in a fixed order, held against each other.
 
-    The same declaration twice is one feature; two declarations of one name are an error. Sets are joined with ``+`` and
-    thinned with `only`, which keeps what the remaining derived features need as silent inputs.
+    The same declaration twice is one feature; two declarations of one name are an error. What a derived feature reads
+    must be in the set. Sets are joined with ``+``, or by naming a set among the features of another, and thinned with
+    `only`, which keeps what the remaining derived features need as silent inputs.
 
     Raises:
         UsageError: When declarations are wrong; the message lists everything that is.

@@ -106,7 +106,7 @@ async def readyz(_: Ready) -> StateAnswer:
     return StateAnswer(status="ready")
 
 
-async def unknown_member(_: Request, error: Exception) -> JSONResponse:
+async def unknown_member(_: Request, _error: Exception) -> JSONResponse:
     """Answer 404 for a member of whom nothing was built."""
     problem = Problem(
         where="path.member_id",
@@ -114,7 +114,6 @@ async def unknown_member(_: Request, error: Exception) -> JSONResponse:
         expected="a member that the features were built for",
         fix="check the id, or build features from data that hold this member",
     )
-    del error
     return refusal(404, "This member is not known.", [problem])
 
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+import uvicorn
 from fastapi import FastAPI
 
 from data.errors import ShepherdError
@@ -19,12 +20,11 @@ from serving.edge import install
 from serving.offers import UnknownMember, open_book
 from serving.recommender import Recommender
 from serving.scorer import Scorer
-from serving.settings import read_settings
+from serving.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from serving.settings import Settings
+    from pathlib import Path
 
 _logger = logging.getLogger("serving")
 
@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings: Where things lie; read from the environment if not given.
 
     Raises:
-        UsageError: The environment does not say what to serve.
+        UsageError: The environment says what cannot be served.
     """
     chosen = settings or read_settings()
 
@@ -59,6 +59,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+def serve(home: Path, host: str, port: int) -> None:
+    """Answer over HTTP until told to stop, from what `shepherd run` left in a folder.
+
+    Args:
+        home: The folder; places that the environment names go before it.
+        host: Address to listen on.
+        port: Port to listen on.
+
+    Raises:
+        DataError: There is no model to serve, or it cannot be loaded; said at once, instead of never being ready.
+        UsageError: The environment says what cannot be served.
+    """
+    settings = read_settings(home)
+    load(settings)
+    # Paths hold member ids, which have no place in an access log.
+    uvicorn.run(create_app(settings), host=host, port=port, access_log=False)
+
+
 def open_desk(settings: Settings) -> Desk:
     """Load what the routes need; what cannot be loaded is logged and named by `/readyz`."""
     try:
@@ -75,7 +93,7 @@ def load(settings: Settings) -> Recommender:
         DataError: Pointer, bundle or tables are missing or not as they should be.
     """
     scorer = Scorer(read(resolve(settings.bundles, settings.task, settings.pointer)))
-    book = open_book(settings.offers, settings.campaigns, scorer.manifest.feature_names)
+    book = open_book(settings.offers, scorer.manifest.feature_names, settings.campaigns)
     recommender = Recommender(scorer, book)
     scorer.contributions(np.full((1, len(scorer.manifest.features)), np.nan, dtype=np.float32))
     return recommender

@@ -222,7 +222,7 @@ def _read_manifest(folder: Path) -> Manifest:
                 "of Shepherd that wrote it, or export it again."
             )
         manifest = msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, UsageError) as error:
         raise DataError(
             f"Bundle {folder}: found a {MANIFEST} that breaks its format ({error}), expected exactly the keys of "
             f"format version {FORMAT_VERSION}; export the bundle again."

@@ -23,8 +23,11 @@ def _text_to_utc(value: object) -> datetime:
         raise ValueError("a moment is ISO 8601 text with a time zone")  # noqa: TRY004 - pydantic collects ValueError
     try:
         moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise ValueError("a moment needs a time zone, such as Z or +08:00")
+    except ValueError:
+        raise ValueError("a moment is written as 2017-12-10T12:00:00Z") from None  # the first message repeats the text
+    if moment.tzinfo is None:
+        raise ValueError("a moment needs a time zone, such as Z or +08:00")
+    try:
         return moment.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("a moment lies between the years 1 and 9999 in UTC") from error

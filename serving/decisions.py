@@ -135,7 +135,8 @@ def _of_outcomes(probability: NDArray[np.float64], outcomes: int) -> NDArray[np.
             f"decide: found probabilities of shape {probability.shape}, expected (rows, {outcomes})"
             f"{' or (rows,)' if outcomes == 2 else ''}; pass what the scorer returned for this task."
         )
-    wrong = ~((probability >= 0) & (probability <= 1)).all(axis=1) | ~(np.abs(probability.sum(axis=1) - 1) <= 1e-9)
+    inside = np.asarray(((probability >= 0) & (probability <= 1)).all(axis=1))
+    wrong = ~inside | (np.abs(np.where(inside[:, None], probability, 0).sum(axis=1) - 1) > 1e-9)
     if wrong.any():
         raise UsageError(
             f"decide: found {int(wrong.sum())} rows (first: {int(np.argmax(wrong))}) that hold no probabilities, "

@@ -93,10 +93,11 @@ class BodyLimit:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     problems = [_problem(found) for found in error.errors()] if isinstance(error, RequestValidationError) else []
-    return refusal(422, f"The request breaks its contract in {len(problems)} places.", problems)
+    places = "1 place" if len(problems) == 1 else f"{len(problems)} places"
+    return refusal(422, f"The request breaks its contract in {places}.", problems)
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(_: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     problem = Problem(
         where="request",
@@ -105,12 +106,12 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         fix=_HTTP_FIXES.get(status, "see /docs"),
     )
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    del request
     return refusal(status, f"{HTTPStatus(status).phrase}.", [problem], headers)
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:
-    _logger.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+    route = getattr(request.scope.get("route"), "path", "no route")  # the pattern: a path itself holds member ids
+    _logger.error("%s %s failed", request.method, route, exc_info=error)
     problem = Problem(
         where="service",
         found="a fault of the service",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 FINGERPRINT_KEY: Final = b"shepherd.features.fingerprint"  # where `features.batch` notes the declarations
 _INSTANT: Final = pa.timestamp("us", tz="UTC")
 _KEYS: Final = ("row_id", "as_of", "member_id", "offer_id", "campaign_id")
-_CAMPAIGN_COLUMNS: Final = ("campaign_id", "starts_at", "ends_at")
-_NEVER_NULL: Final = frozenset((*_KEYS, *_CAMPAIGN_COLUMNS))
+_WINDOW_COLUMNS: Final = ("campaign_id", "starts_at", "ends_at")
+_NEVER_NULL: Final = frozenset((*_KEYS, *_WINDOW_COLUMNS))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -67,8 +67,8 @@ class OfferBook:
 
     fingerprint: str
     members: Mapping[str, tuple[int, int]]
-    offer_ids: pa.StringArray
-    campaign_ids: pa.StringArray
+    offer_ids: pa.Array[Any]
+    campaign_ids: pa.Array[Any]
     as_of: NDArray[np.int64]
     starts_at: NDArray[np.int64]
     ends_at: NDArray[np.int64]
@@ -103,35 +103,28 @@ class OfferBook:
         )
 
 
-def open_book(features: Path, campaigns: Path, names: Sequence[str]) -> OfferBook:
+def open_book(features: Path, names: Sequence[str], campaigns: Path | None = None) -> OfferBook:
     """Read what `build` wrote for offers, and when the campaigns run.
 
     Args:
-        features: Parquet file (or folder of parts) with row_id, as_of, member_id, offer_id, campaign_id and features.
-        campaigns: The table `campaigns`: a Parquet or CSV file, or a folder of such parts.
+        features: Parquet file (or folder of parts) with row_id, as_of, member_id, offer_id, campaign_id and features;
+            without a table of campaigns also starts_at and ends_at of each row's campaign.
         names: The features that the model wants, in its order.
+        campaigns: The table `campaigns`, a Parquet or CSV file or a folder of such parts, where the campaigns' times
+            may have changed since the build.
 
     Raises:
         DataError: A file cannot be read, a column is missing, a time has no zone, a key is null, or a campaign is
             unknown; all such findings of the two tables at once.
     """
-    rows, windows = _read(features), _read(campaigns)
-    problems = [
-        *_column_problems("features", features, rows, (*_KEYS, *names), ("as_of",)),
-        *_column_problems("campaigns", campaigns, windows, _CAMPAIGN_COLUMNS, _CAMPAIGN_COLUMNS[1:]),
-    ]
+    rows = _read(features)
+    windows = rows if campaigns is None else _read(campaigns)
+    problems = _column_problems("features", features, rows, (*_KEYS, *names), ("as_of",))
+    problems += _column_problems("campaigns", campaigns or features, windows, _WINDOW_COLUMNS, _WINDOW_COLUMNS[1:])
     if problems:
         raise DataError("\n".join(problems))
     rows = rows.sort_by([("member_id", "ascending"), ("as_of", "ascending"), ("row_id", "ascending")])
-    running = _windows(windows)
-    campaign_of_row = _words(rows, "campaign_id")
-    unknown = sorted(set(campaign_of_row) - set(running))
-    if unknown:
-        raise DataError(
-            f"Table features ({features}): found {len(unknown)} campaigns that {campaigns} does not hold (the first: "
-            f"{', '.join(unknown[:10])}), expected only known ones; give the campaigns of the data that were built."
-        )
-    bounds = np.array([running[campaign] for campaign in campaign_of_row], dtype=np.int64).reshape(-1, 2)
+    bounds = _bounds(rows, windows, f"Table features ({features})")
     return OfferBook(
         fingerprint=(rows.schema.metadata or {}).get(FINGERPRINT_KEY, b"").decode(),
         members=_slices(_words(rows, "member_id")),
@@ -144,17 +137,36 @@ def open_book(features: Path, campaigns: Path, names: Sequence[str]) -> OfferBoo
     )
 
 
+def _bounds(rows: pa.Table, windows: pa.Table, where: str) -> NDArray[np.int64]:
+    """When the campaign of each row starts and ends, shape (rows, 2)."""
+    starts, ends = _instants(windows, "starts_at").tolist(), _instants(windows, "ends_at").tolist()
+    running = dict(zip(_words(windows, "campaign_id"), zip(starts, ends, strict=True), strict=True))
+    campaign_of_row = _words(rows, "campaign_id")
+    unknown = sorted(set(campaign_of_row) - set(running))
+    if unknown:
+        raise DataError(
+            f"{where}: found {len(unknown)} campaigns that the table of campaigns does not hold (the first: "
+            f"{', '.join(unknown[:10])}), expected only known ones; give the campaigns of the data that were built."
+        )
+    return np.array([running[campaign] for campaign in campaign_of_row], dtype=np.int64).reshape(-1, 2)
+
+
 def _read(path: Path) -> pa.Table:
     parts = sorted(part for part in path.iterdir() if part.suffix in {".parquet", ".csv"}) if path.is_dir() else [path]
     if not parts:
         raise DataError(f"Folder {path}: found no .parquet or .csv part, expected at least one; check the path.")
     try:
-        return pa.concat_tables([_read_csv(part) if part.suffix == ".csv" else pq.read_table(part) for part in parts])
+        return pa.concat_tables([_read_csv(part) if part.suffix == ".csv" else _read_parquet(part) for part in parts])
     except (OSError, pa.ArrowException) as error:
         raise DataError(
             f"File {path}: found nothing that can be read as a table ({str(error).splitlines()[0]}), expected the "
             "Parquet or CSV that `shepherd build` or the data set holds; check the path, or build again."
         ) from error
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    with pq.ParquetFile(path) as file:  # pq.read_table would import pandas
+        return file.read()
 
 
 def _read_csv(path: Path) -> pa.Table:
@@ -186,11 +198,6 @@ def _is_instant(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) and kind.tz is not None
 
 
-def _windows(campaigns: pa.Table) -> dict[str, tuple[int, int]]:
-    starts, ends = _instants(campaigns, "starts_at").tolist(), _instants(campaigns, "ends_at").tolist()
-    return dict(zip(_words(campaigns, "campaign_id"), zip(starts, ends, strict=True), strict=True))
-
-
 def _slices(members: Sequence[str]) -> dict[str, tuple[int, int]]:
     slices: dict[str, tuple[int, int]] = {}
     for row, member in enumerate(members):
@@ -198,7 +205,7 @@ def _slices(members: Sequence[str]) -> dict[str, tuple[int, int]]:
     return slices
 
 
-def _text(table: pa.Table, name: str) -> pa.StringArray:
+def _text(table: pa.Table, name: str) -> pa.Array[Any]:
     return table[name].cast(pa.string()).combine_chunks()
 
 
@@ -208,11 +215,19 @@ def _words(table: pa.Table, name: str) -> list[str]:
 
 
 def _instants(table: pa.Table, name: str) -> NDArray[np.int64]:
-    return table[name].cast(_INSTANT).cast(pa.int64()).to_numpy()
+    return _values(table[name].cast(_INSTANT).cast(pa.int64()).combine_chunks())
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.float32]:
-    return table[name].cast(pa.float32()).to_numpy()
+    column = table[name].cast(pa.float32()).combine_chunks()
+    known = _values(column.is_valid().cast(pa.uint8())) == 1
+    return np.where(known, _values(column), np.float32(np.nan))
+
+
+def _values(column: pa.Array[Any]) -> NDArray[Any]:
+    """The numbers of a column, whatever stands where it is null; Arrow's own to_numpy would import pandas."""
+    plain = pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
+    return np.from_dlpack(plain).copy()
 
 
 def _microseconds(at: datetime) -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from serving.bundle import Feature
 
 MOST: Final = 3
+_MEASURES: Final = frozenset({"fen", "days", "hours", "minutes", "km", "m2"})
 _DURATIONS: Final = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
@@ -64,10 +65,10 @@ def _reason(feature: Feature, value: float, contribution: float) -> Reason:
 
 
 def _spoken(value: float | None, unit: str) -> str:
-    """A value in its unit, as a person would say it.
+    """A value as a person would say it; a count stands alone, because the meaning says what is counted.
 
-    >>> _spoken(172800.0, "seconds"), _spoken(0.25, "share"), _spoken(1250.0, "fen"), _spoken(None, "fen")
-    ('2 days', '25 %', '1,250 fen', 'not known')
+    >>> _spoken(172800.0, "seconds"), _spoken(0.25, "share"), _spoken(1250.0, "fen"), _spoken(1.0, "baskets")
+    ('2 days', '25 %', '1,250 fen', '1')
     """
     if value is None:
         return "not known"
@@ -76,7 +77,7 @@ def _spoken(value: float | None, unit: str) -> str:
     if unit == "seconds":
         size, name = next((entry for entry in _DURATIONS if abs(value) >= entry[0]), _DURATIONS[-1])
         return f"{_number(value / size)} {name}"
-    return f"{_number(value)} {unit}".strip()
+    return f"{_number(value)} {unit}" if unit in _MEASURES else _number(value)
 
 
 def _number(value: float) -> str:

@@ -5,45 +5,51 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data.errors import UsageError
 
 
 class Settings(BaseSettings):
-    """Where the service finds its models and tables; make one with `read_settings`.
+    """Where the service finds its models and tables; read the environment with `read_settings`.
 
     Attributes:
-        bundles: Folder of all bundles (`SHEPHERD_BUNDLES`).
-        offers: What `build` wrote for the offers, Parquet (`SHEPHERD_OFFERS`).
-        campaigns: The table `campaigns`, a Parquet or CSV file or a folder of parts (`SHEPHERD_CAMPAIGNS`).
+        home: Where `shepherd` keeps what it makes (`SHEPHERD_HOME`); the other places follow from it.
         task: The task that ranks offers (`SHEPHERD_TASK`).
         pointer: Which of its models answers: `champion` or `challenger` (`SHEPHERD_POINTER`).
+        bundles: Folder of all bundles (`SHEPHERD_BUNDLES`).
+        offers: What `build` wrote for the task, Parquet (`SHEPHERD_OFFERS`).
+        campaigns: The table `campaigns`, Parquet or CSV, if campaigns' times may have changed since the build
+            (`SHEPHERD_CAMPAIGNS`).
     """
 
     model_config = SettingsConfigDict(env_prefix="SHEPHERD_", frozen=True, extra="ignore")
 
-    bundles: Path
-    offers: Path
-    campaigns: Path
+    home: Path = Path("var")
     task: str = "coupon"
     pointer: Literal["champion", "challenger"] = "champion"
+    bundles: Path = Field(default_factory=lambda known: known["home"] / "bundles")
+    offers: Path = Field(default_factory=lambda known: known["home"] / "features" / f"{known['task']}.parquet")
+    campaigns: Path | None = None
 
 
-def read_settings() -> Settings:
+def read_settings(home: Path | None = None) -> Settings:
     """Read the environment.
 
+    Args:
+        home: Goes before the variable `SHEPHERD_HOME`.
+
     Raises:
-        UsageError: Variables are missing or wrong; all of them are named.
+        UsageError: Variables are wrong; all of them are named.
     """
     try:
-        return Settings()  # type: ignore[call-arg]  # the environment gives them
+        return Settings() if home is None else Settings(home=home)
     except ValidationError as error:
         problems = "\n".join(
             f"- SHEPHERD_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()
         )
         raise UsageError(
-            f"The environment does not say what to serve:\n{problems}\nSet these variables, or start the service with "
-            "`shepherd serve`, which sets them."
+            f"The environment says what cannot be served:\n{problems}\nMend these variables, or unset them for the "
+            "places that `shepherd run` fills."
         ) from error

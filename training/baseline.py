@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from training.metrics import Metric
     from training.split import Fold
 
-STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 1.0)
 
 Fit = Callable[["Examples", "NDArray[np.intp]", "Sequence[Fold]", "Metric"], "NDArray[np.float64]"]
 

@@ -33,7 +33,11 @@ def _precision_recall(fitted: Fitted) -> Figure:
     precision, recall, _ = precision_recall_curve(said.label, said.probability)
     axes.plot(recall, precision, color=OURS, label="model")
     axes.axhline(float(said.label.mean()), color=THEIRS, linestyle="--", label="picking at random")
-    axes.set_title(f"average precision {fitted.record.metrics['average_precision']}" if "average_precision" in fitted.record.metrics else "precision and recall")
+    axes.set_title(
+        f"average precision {fitted.record.metrics['average_precision']}"
+        if "average_precision" in fitted.record.metrics
+        else "precision and recall"
+    )
     axes.legend(frameon=False)
     return figure
 
@@ -43,7 +47,13 @@ def _calibration(fitted: Fitted) -> Figure:
     bins = fitted.record.calibration
     top = max(max(each.predicted, each.observed) for each in bins)
     axes.plot([0, top], [0, top], color=THEIRS, linestyle="--", label="what was said came true")
-    axes.plot([each.predicted for each in bins], [each.observed for each in bins], "o-", color=OURS, label="tenths of the test")
+    axes.plot(
+        [each.predicted for each in bins],
+        [each.observed for each in bins],
+        "o-",
+        color=OURS,
+        label="tenths of the test",
+    )
     axes.set_title("calibration")
     axes.legend(frameon=False)
     return figure
@@ -58,7 +68,9 @@ def _money(fitted: Fitted) -> Figure:
     shares = np.arange(len(order) + 1) / len(order)
     for number, action in enumerate(payoff.actions[:-1]):
         gained = np.append(0.0, np.cumsum((worth[number] - worth[-1])[order]))
-        axes.plot(shares, (gained + worth[-1].sum()) / len(order), label=f"{action}, else {payoff.actions[-1]}", color=OURS)
+        axes.plot(
+            shares, (gained + worth[-1].sum()) / len(order), label=f"{action}, else {payoff.actions[-1]}", color=OURS
+        )
     axes.axhline(fitted.record.money["model"].value, color=THEIRS, linestyle="--", label="the model's own actions")
     axes.set_title("what the actions earn")
     axes.legend(frameon=False)

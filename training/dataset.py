@@ -179,7 +179,9 @@ def _require_tables(task: Task, data_set: DataSet) -> None:
 
 def _require_columns(task: Task, table: pa.Table) -> None:
     wanted = {"unit": (task.unit,), "split.group": (task.split.group,), "slices": task.slices}
-    missing = [f"{name} ({where})" for where, names in wanted.items() for name in names if name not in table.column_names]
+    missing = [
+        f"{name} ({where})" for where, names in wanted.items() for name in names if name not in table.column_names
+    ]
     if missing:
         raise UsageError(
             f"task {task.name!r} names columns that its rows have not: {', '.join(missing)}; "

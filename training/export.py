@@ -160,6 +160,7 @@ def _prove(
 def _differences(found: Comparison) -> list[str]:
     limits = (
         ("wrong leaves", found.wrong_leaves, 0),
+        ("rows whose score depends on the rows beside them", found.rows_changed_by_company, 0),
         ("difference of raw scores", found.max_raw_difference, 0),
         ("difference of probabilities", found.max_probability_difference, _MAX_PROBABILITY_DIFFERENCE),
         ("gap of contributions", found.max_contribution_gap, _MAX_CONTRIBUTION_GAP),

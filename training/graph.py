@@ -217,7 +217,8 @@ def _sigmoid(nodes: _Nodes, calibrator: Sigmoid, raw: str) -> None:
     nodes.add("Mul", [raw, nodes.constant("slope", np.array(calibrator.slope))], "stretched")
     nodes.add("Add", ["stretched", nodes.constant("intercept", np.array(calibrator.intercept))], "log_odds")
     nodes.add("Neg", ["log_odds"], "log_odds_against")
-    nodes.add("Exp", ["log_odds_against"], "odds_against")
+    # Pow works number by number; Exp takes several at once, and a number's last bit then depends on its neighbours.
+    nodes.add("Pow", [nodes.constant("e", np.array(math.e)), "log_odds_against"], "odds_against")
     nodes.add("Add", [one, "odds_against"], "one_plus_odds")
     nodes.add("Div", [one, "one_plus_odds"], "probability")
 

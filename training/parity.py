@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.float32]
 
-_STREWN_ROWS = 1024
+_STREWN_ROWS = 512
 _CELLS = 1 << 22  # leaf indices compared at a time
-_REACHING_CELLS = 1 << 24  # leaf indices of the rows made for single nodes: some seconds
-_SAMPLE = 256  # rows whose contributions are summed
+_REACHING_CELLS = 1 << 22  # leaf indices of the rows made for single nodes: a second or two
+_SAMPLE = 128  # rows that are explained, and scored alone
 
 
 class Trace(Protocol):
@@ -60,6 +60,7 @@ class Comparison:
     Attributes:
         rows: Rows compared.
         wrong_leaves: Leaves that differ over all rows and trees.
+        rows_changed_by_company: Rows, of a sample, whose score alone is not their score among others.
         max_raw_difference: Largest difference of raw scores.
         max_probability_difference: Largest difference of the probability to the calibrator in numpy.
         max_contribution_gap: Largest difference of base plus contributions to the raw score, relative to 1 + |raw|.
@@ -67,6 +68,7 @@ class Comparison:
 
     rows: int = 0
     wrong_leaves: int = 0
+    rows_changed_by_company: int = 0
     max_raw_difference: float = 0.0
     max_probability_difference: float = 0.0
     max_contribution_gap: float = 0.0
@@ -76,6 +78,7 @@ class Comparison:
         return Comparison(
             self.rows + other.rows,
             self.wrong_leaves + other.wrong_leaves,
+            self.rows_changed_by_company + other.rows_changed_by_company,
             max(self.max_raw_difference, other.max_raw_difference),
             max(self.max_probability_difference, other.max_probability_difference),
             max(self.max_contribution_gap, other.max_contribution_gap),
@@ -90,7 +93,7 @@ def compare(model: Model, base: float, booster: lgb.Booster, calibrator: Calibra
         base: The raw score to which its contributions are added.
         booster: The booster that was exported.
         calibrator: The calibrator that was exported.
-        rows: Features, float32, shape (rows, features), NaN for unknown.
+        rows: Features, float32, shape (rows, features), NaN for unknown, at least one row.
 
     Returns:
         The differences found; a difference that is no number counts as infinite.
@@ -99,10 +102,7 @@ def compare(model: Model, base: float, booster: lgb.Booster, calibrator: Calibra
     total = Comparison()
     for start in range(0, len(rows), batch):
         total += _compare_batch(model, booster, calibrator, rows[start : start + batch])
-    sample = rows[np.unique(np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64))] if len(rows) else rows
-    raw = model.trace(sample).raw
-    summed = base + model.contributions(sample).sum(axis=1)
-    return total + Comparison(max_contribution_gap=_largest((summed - raw) / (1.0 + np.abs(raw))))
+    return total + _compare_sample(model, base, rows[np.linspace(0, len(rows) - 1, _SAMPLE).astype(np.int64)])
 
 
 def edge_rows(forest: Forest, sample: Rows, generator: np.random.Generator) -> Rows:
@@ -151,6 +151,18 @@ def _compare_batch(model: Model, booster: lgb.Booster, calibrator: Calibrator, r
     )
 
 
+def _compare_sample(model: Model, base: float, rows: Rows) -> Comparison:
+    found, moved = model.trace(rows), model.contributions(rows)
+    alone = [model.trace(rows[row : row + 1]) for row in range(len(rows))]
+    return Comparison(
+        rows_changed_by_company=sum(
+            float(one.raw[0]) != float(found.raw[row]) or float(one.probability[0]) != float(found.probability[row])
+            for row, one in enumerate(alone)
+        ),
+        max_contribution_gap=_largest((base + moved.sum(axis=1) - found.raw) / (1.0 + np.abs(found.raw))),
+    )
+
+
 def _largest(difference: NDArray[np.float64]) -> float:
     size = np.abs(difference)
     return float(np.where(np.isnan(size), np.inf, size).max(initial=0.0))
@@ -160,9 +172,12 @@ def _edge_values(forest: Forest, feature: int) -> Rows:
     thresholds = np.unique(np.concatenate([tree.threshold[tree.feature == feature] for tree in forest.trees]))
     below = floor_float32(thresholds)
     extreme = np.float32([np.nan, np.inf, -np.inf, 0, 1e-35, -1e-35, 1e-36, -1e-36, 3.4e38, -3.4e38, 1e30, -1e30])
+    return np.unique(np.concatenate((below, _next(below, -np.inf), _next(below, np.inf), extreme)))
+
+
+def _next(values: Rows, towards: float) -> Rows:
     with np.errstate(over="ignore"):
-        down, up = np.nextafter(below, np.float32(-np.inf)), np.nextafter(below, np.float32(np.inf))
-    return np.unique(np.concatenate((below, down, up, extreme)))
+        return np.nextafter(values, np.float32(towards))
 
 
 def _drawn(sample: Rows, count: int, generator: np.random.Generator) -> Rows:
@@ -182,11 +197,11 @@ def _reaching_rows(forest: Forest, sample: Rows, generator: np.random.Generator)
     for number, ((feature, threshold), (tree, node)) in enumerate(chosen):
         three = rows[3 * number : 3 * number + 3]
         for asked, (above, upto) in _box(tree, node).items():
-            value = three[0, asked]
+            value = float(three[0, asked])
             if not above < value <= upto:
                 three[:, asked] = _inside(above, upto)
-        below = floor_float32(np.array([threshold]))[0]
-        three[:, feature] = below, np.nextafter(below, np.float32(np.inf), dtype=np.float32), np.nan
+        below = floor_float32(np.array([threshold]))
+        three[:, feature] = below[0], _next(below, np.inf)[0], np.nan
     return rows
 
 
@@ -210,5 +225,5 @@ def _ancestors(tree: Tree, node: int) -> Iterator[tuple[int, bool]]:
 
 def _inside(above: float, upto: float) -> np.float32:
     if np.isfinite(upto) or not np.isfinite(above):
-        return np.float32(floor_float32(np.array([upto]))[0])
-    return np.nextafter(floor_float32(np.array([above]))[0], np.float32(np.inf))
+        return floor_float32(np.array([upto]))[0]
+    return _next(floor_float32(np.array([above])), np.inf)[0]

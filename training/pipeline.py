@@ -104,9 +104,7 @@ def fit(
     folds = task.split.chain(table.as_of, table.closes_at, table.group, division.train)
     with steps.step("search parameters", total=trials) as step:
         step.rows = len(division.train)
-        tuned = search(
-            task, table, folds, trials=trials, seed=seed, folder=home / "studies", advance=step.advance
-        )
+        tuned = search(task, table, folds, trials=trials, seed=seed, folder=home / "studies", advance=step.advance)
     with steps.step("fit and calibrate") as step:
         step.rows = len(division.train)
         model = _model(task, table, division, folds, tuned, seed)
@@ -117,9 +115,7 @@ def fit(
     return Fitted(model, predictions, record, built)
 
 
-def _model(
-    task: Task, table: Examples, division: Division, folds: Sequence[Fold], tuned: Tuned, seed: int
-) -> Model:
+def _model(task: Task, table: Examples, division: Division, folds: Sequence[Fold], tuned: Tuned, seed: int) -> Model:
     """Trees of all rows to learn from; their calibration from rows that each model had not seen."""
     booster = task.learner.fit(
         table.features,
@@ -136,9 +132,7 @@ def _model(
 
 def _predict(model: Model, table: Examples, division: Division) -> Predictions:
     matrix = table.matrix[division.test]
-    return Predictions(
-        table.row_id[division.test], table.label[division.test], model.probability(matrix), matrix
-    )
+    return Predictions(table.row_id[division.test], table.label[division.test], model.probability(matrix), matrix)
 
 
 def _judge(
@@ -153,7 +147,8 @@ def _judge(
 ) -> Record:
     task, test = model.task, division.test
     baselines = {
-        baseline.name: baseline.score(table, division.train, folds, task.metrics[0])[test] for baseline in task.baselines
+        baseline.name: baseline.score(table, division.train, folds, task.metrics[0])[test]
+        for baseline in task.baselines
     }
 
     def resampling() -> Resampling:
@@ -172,8 +167,8 @@ def _judge(
         search=Search(
             tuned.trials,
             tuple((len(fold.fit), len(fold.validate)) for fold in folds),
-            tuned.default_value,
-            tuned.value,
+            tuned.default_folds,
+            tuned.folds,
             {**task.learner.parameters, **tuned.parameters},
         ),
         metrics=figures.pop("model"),
@@ -181,8 +176,16 @@ def _judge(
         money=money(task.payoff, predictions.probability, predictions.label, resampling),
         calibration=calibration(predictions.label, predictions.probability),
         slices=_slices(task, table, test, predictions, resampling()),
-        attributions={},
+        attributions=_attributions(model, predictions),
     )
+
+
+def _attributions(model: Model, predictions: Predictions) -> dict[str, float]:
+    """Mean size of each feature's contribution to the raw score over the test (TreeSHAP), largest first."""
+    contributions = np.asarray(model.booster.predict(predictions.matrix, pred_contrib=True, num_threads=1))
+    mean = np.abs(contributions[:, :-1]).mean(axis=0)
+    names = model.task.features.names
+    return {names[number]: float(mean[number]) for number in np.argsort(-mean, kind="stable")}
 
 
 def _slices(

@@ -32,12 +32,20 @@ class Bin:
 
 @dataclass(frozen=True)
 class Search:
-    """How the parameters were found."""
+    """How the parameters were found.
+
+    Attributes:
+        trials: Sets of parameters that were tried.
+        folds: Rows learned from and judged on in each fold.
+        default: The task's first metric on each fold, for its own parameters.
+        chosen: The same for the chosen ones.
+        parameters: All that the model was made with.
+    """
 
     trials: int
     folds: tuple[tuple[int, int], ...]
-    default_value: float
-    best_value: float
+    default: tuple[float, ...]
+    chosen: tuple[float, ...]
     parameters: Parameters
 
 

@@ -80,11 +80,7 @@ def gates(manifest: Manifest) -> tuple[Gate, ...]:
 def _alias(task: str, version: str, home: Path) -> None:
     tracked = client(store(home))
     name = EXPERIMENT.format(task=task)
-    found = [
-        each
-        for each in tracked.search_model_versions(f"name = '{name}'")
-        if each.tags.get(BUNDLE) == version
-    ]
+    found = [each for each in tracked.search_model_versions(f"name = '{name}'") if each.tags.get(BUNDLE) == version]
     if not found:
         raise UsageError(
             f"the registry of {store(home).uri} holds no version of {name} made with bundle {version}; "

@@ -66,7 +66,9 @@ def _post(url: str, body: Mapping[str, object]) -> dict[str, object]:
             answer: dict[str, object] = json.load(reply)
             return answer
     except urllib.error.HTTPError as refusal:
-        raise DependencyDown(f"POST {url}: found status {refusal.code}, {refusal.read().decode()}; expected 200") from refusal
+        raise DependencyDown(
+            f"POST {url}: found status {refusal.code}, {refusal.read().decode()}; expected 200"
+        ) from refusal
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, said: IO[bytes]) -> None:
@@ -80,7 +82,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, said: IO[bytes
     said.seek(0)
     words = said.read().decode(errors="replace")[-LAST_WORDS:]
     state = f"stopped with code {process.returncode}" if process.poll() is not None else "still starting"
-    raise DependencyDown(f"the server was not ready within {READY_WITHIN_SECONDS} seconds: found it {state}; it said:\n{words}")
+    raise DependencyDown(
+        f"the server was not ready within {READY_WITHIN_SECONDS} seconds: found it {state}; it said:\n{words}"
+    )
 
 
 def _free_port() -> int:

@@ -47,6 +47,8 @@ class Temporal:
         gap: How long before the cut a label must have closed.
         group: Rows with one value of this column (a campaign) are never divided between folds.
         folds: How many forward-chained folds the search is judged on.
+        validate_from: Rows before this moment have too little history behind them to be judged on; they are learned from
+            all the same. By default the first block of groups is never judged on.
     """
 
     test_from: datetime | None = None
@@ -54,6 +56,7 @@ class Temporal:
     gap: timedelta = timedelta(0)
     group: str = "as_of"
     folds: int = 4
+    validate_from: datetime | None = None
 
     def __post_init__(self) -> None:
         """Refuse a split that names no cut, or two."""
@@ -88,10 +91,10 @@ class Temporal:
     def chain(
         self, as_of: NDArray[np.int64], closes_at: NDArray[np.int64], groups: NDArray[np.int64], train: NDArray[np.intp]
     ) -> tuple[Fold, ...]:
-        """Forward-chained folds over the rows to learn from: each validates on later groups than it fits on.
+        """Forward-chained folds over the rows to learn from: each judges later groups than it learns from.
 
-        Groups are put in the order of their start and cut into one more block than there are folds, of about equal
-        numbers of rows; every block but the first is validated on once, by what had closed before it began.
+        Groups are put in the order of their start and cut into blocks of about equal numbers of rows; every block to be
+        judged on is so once, by what had closed before it began.
 
         Args:
             as_of: Moment of each row.
@@ -100,16 +103,21 @@ class Temporal:
             train: Row numbers to divide.
 
         Raises:
-            DataError: Too few groups for that many folds.
+            DataError: Too few groups for one fold.
         """
-        blocks = _blocks(as_of[train], groups[train], self.folds + 1)
+        judged = train
+        if self.validate_from is not None:
+            judged = train[as_of[train] >= _since_1970(self.validate_from)]
+        warm_up = int(self.validate_from is None)
+        blocks = _blocks(as_of[judged], groups[judged], self.folds + warm_up)
         folds = []
-        for block in range(1, self.folds + 1):
-            validate = train[blocks == block]
+        for block in range(warm_up, self.folds + warm_up):
+            validate = judged[blocks == block]
             if not len(validate):
                 continue
-            known = closes_at[train] <= as_of[validate].min() - _microseconds(self.gap)
-            fit = train[known & (blocks < block)]
+            begins = as_of[validate].min()
+            known = (closes_at[train] <= begins - _microseconds(self.gap)) & (as_of[train] < begins)
+            fit = train[known & ~np.isin(groups[train], groups[validate])]
             if len(fit):
                 folds.append(Fold(fit, validate))
         if not folds:
@@ -121,7 +129,7 @@ class Temporal:
 
     def _cut(self, as_of: NDArray[np.int64]) -> int:
         if self.test_from is not None:
-            return _microseconds(self.test_from - datetime(1970, 1, 1, tzinfo=UTC))
+            return _since_1970(self.test_from)
         if self.test is None or not len(as_of):
             raise DataError("there are no rows to split: found an empty table, expected rows over some time")
         return int(as_of.max()) - _microseconds(self.test)
@@ -129,6 +137,8 @@ class Temporal:
 
 def _blocks(as_of: NDArray[np.int64], groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """The block of each row: groups in the order of their start, blocks of about equal numbers of rows."""
+    if not len(groups):
+        return np.empty(0, np.int64)
     codes, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     starts = np.full(len(codes), np.iinfo(np.int64).max)
     np.minimum.at(starts, inverse, as_of)
@@ -137,6 +147,10 @@ def _blocks(as_of: NDArray[np.int64], groups: NDArray[np.int64], count: int) -> 
     block = np.empty(len(codes), np.int64)
     block[order] = np.minimum((middle * count / len(as_of)).astype(np.int64), count - 1)
     return block[inverse]
+
+
+def _since_1970(moment: datetime) -> int:
+    return _microseconds(moment - datetime(1970, 1, 1, tzinfo=UTC))
 
 
 def _microseconds(length: timedelta) -> int:

@@ -106,13 +106,19 @@ def figures(record: Record) -> dict[str, float]:
     What has no meaning (NaN) is left out: a metric that is absent says so, one that is 0 would lie.
     """
     flat: dict[str, float] = {}
-    for prefix, part in {"test": record.metrics, "money": record.money, **_baselines(record), **_slices(record)}.items():
+    for prefix, part in {
+        "test": record.metrics,
+        "money": record.money,
+        **_baselines(record),
+        **_slices(record),
+    }.items():
         for name, interval in part.items():
             flat |= _flat(f"{prefix}/{name}", interval)
     flat |= {f"rows/{name}": float(rows) for name, rows in record.rows.items()}
     flat |= {f"positives/{name}": float(rows) for name, rows in record.positives.items()}
     flat |= {f"attribution/{name}": value for name, value in record.attributions.items()}
-    flat |= {"search/default": record.search.default_value, "search/best": record.search.best_value}
+    for number, (default, chosen) in enumerate(zip(record.search.default, record.search.chosen, strict=True), start=1):
+        flat |= {f"search/default/fold_{number}": default, f"search/chosen/fold_{number}": chosen}
     return {name: value for name, value in flat.items() if not math.isnan(value)}
 
 
@@ -121,9 +127,7 @@ def _baselines(record: Record) -> dict[str, Mapping[str, Interval]]:
 
 
 def _slices(record: Record) -> dict[str, Mapping[str, Interval]]:
-    return {
-        f"slice/{column}/{value}": part for column, parts in record.slices.items() for value, part in parts.items()
-    }
+    return {f"slice/{column}/{value}": part for column, parts in record.slices.items() for value, part in parts.items()}
 
 
 def _flat(name: str, interval: Interval) -> dict[str, float]:
@@ -205,7 +209,9 @@ def note(record: Record) -> str:
     """What a reviewer reads first on the run's page."""
     lines = [f"**{name}** {interval}" for name, interval in record.metrics.items()]
     for name, part in record.baselines.items():
-        lines += [f"{metric} over {name}: {interval}" for metric, interval in part.items() if metric.startswith("gain_")]
+        lines += [
+            f"{metric} over {name}: {interval}" for metric, interval in part.items() if metric.startswith("gain_")
+        ]
     gain = record.money["gain_over_best_constant"]
     lines.append(f"fen a row over doing the same for all: {gain}")
     rows = ", ".join(f"{count:,} {name}" for name, count in record.rows.items())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from optuna.trial import FrozenTrial
 
     from training.dataset import Examples
     from training.split import Fold
@@ -30,16 +31,17 @@ class Tuned:
     """What the search chose.
 
     Attributes:
-        parameters: The best parameters found.
-        value: The task's first metric over the validation rows of all folds, pooled within a fold and averaged over folds.
-        default_value: The same for the learner's own parameters, which are always tried first.
+        parameters: What was found to be better than the task's own parameters on every fold, and best on average; empty
+            where nothing was. With few positives the best average alone is mostly luck.
+        folds: The task's first metric on each fold, for these parameters.
+        default_folds: The same for the task's own parameters, which are always tried first.
         trials: Trials finished, those of earlier runs included.
         journal: Where the trials are kept.
     """
 
     parameters: Parameters
-    value: float
-    default_value: float
+    folds: tuple[float, ...]
+    default_folds: tuple[float, ...]
     trials: int
     journal: Path
 
@@ -74,40 +76,50 @@ def search(
         study_name=task.name,
         load_if_exists=True,
         direction="maximize" if metric.greater_is_better else "minimize",
-        sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True, warn_independent_sampling=False),
     )
     done = len(_finished(study))
-    study.sampler = optuna.samplers.TPESampler(seed=seed + done, multivariate=True, warn_independent_sampling=False)
+    # Gone on with under the same seed, the sampler would draw again what it drew before it was stopped.
+    study.sampler = optuna.samplers.TPESampler(seed=seed + done)
 
     def objective(trial: optuna.Trial) -> float:
         parameters = {} if trial.number == 0 else task.search(trial)
         trial.set_user_attr("parameters", dict(parameters))
-        value = fold_value(task, examples, folds, parameters, seed)
-        if np.isnan(value):
+        values = fold_values(task, examples, folds, parameters, seed)
+        if np.isnan(values).any():
             raise DataError(
-                f"{metric.name} has no meaning on the validation folds of task {task.name!r}: found folds in which all labels "
+                f"{metric.name} has no meaning on a validation fold of task {task.name!r}: found folds in which all labels "
                 "are alike, expected both outcomes in each; use fewer folds or a longer history"
             )
+        trial.set_user_attr("folds", values)
         advance()
-        return value
+        return float(np.mean(values))
 
     study.optimize(objective, n_trials=max(0, trials - done))
-    first = next(trial for trial in _finished(study) if trial.number == 0)
+    finished = _finished(study)
+    default = next(trial for trial in finished if trial.number == 0)
+    chosen = _chosen(finished, default, 1 if metric.greater_is_better else -1)
     return Tuned(
-        dict(study.best_trial.user_attrs["parameters"]),
-        float(study.best_value),
-        float(first.value if first.value is not None else np.nan),
-        len(_finished(study)),
+        dict(chosen.user_attrs["parameters"]),
+        tuple(chosen.user_attrs["folds"]),
+        tuple(default.user_attrs["folds"]),
+        len(finished),
         journal,
     )
 
 
-def fold_value(task: Task, examples: Examples, folds: Sequence[Fold], parameters: Parameters, seed: int) -> float:
-    """The task's first metric, averaged over the validation rows of the folds weighted by their positives."""
+def fold_values(
+    task: Task, examples: Examples, folds: Sequence[Fold], parameters: Parameters, seed: int
+) -> list[float]:
+    """The task's first metric over the validation rows of each fold."""
     scores = out_of_fold(task, examples, folds, parameters, seed)
-    values = [task.metrics[0].of(examples.label[fold.validate], scores[fold.validate]) for fold in folds]
-    weights = [float(examples.label[fold.validate].sum()) for fold in folds]
-    return float(np.average(values, weights=weights))
+    return [task.metrics[0].of(examples.label[fold.validate], scores[fold.validate]) for fold in folds]
+
+
+def _chosen(finished: Sequence[FrozenTrial], default: FrozenTrial, sign: int) -> FrozenTrial:
+    """The best trial among those that beat the task's own parameters on every fold, else the task's own."""
+    own = np.array(default.user_attrs["folds"])
+    ahead = [trial for trial in finished if (sign * (np.array(trial.user_attrs["folds"]) - own) > 0).all()]
+    return max(ahead, key=lambda trial: sign * float(np.mean(trial.user_attrs["folds"])), default=default)
 
 
 def out_of_fold(
@@ -127,7 +139,7 @@ def out_of_fold(
     return scores
 
 
-def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+def _finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
 
 

@@ -58,7 +58,9 @@ class Trained:
     def table(self) -> Table:
         """The figures on the test beside every baseline's."""
         record, parity = self.fitted.record, self.released.bundle.manifest.parity
-        table = Table(title=f"Task {record.task}: {len(self.fitted.model.task.features)} features", title_justify="left")
+        table = Table(
+            title=f"Task {record.task}: {len(self.fitted.model.task.features)} features", title_justify="left"
+        )
         table.add_column("on the test, scored once")
         for metric in record.metrics:
             table.add_column(metric)
@@ -167,9 +169,7 @@ def train(
     return Trained(fitted, released, tracked)
 
 
-def walk(
-    task: Task, data_set: DataSet, *, now: datetime, home: Path, trials: int, seed: int, steps: Steps
-) -> Walked:
+def walk(task: Task, data_set: DataSet, *, now: datetime, home: Path, trials: int, seed: int, steps: Steps) -> Walked:
     """Train a task, promote its model if no gate refuses, and serve one answer from it."""
     started = time.perf_counter()
     trained = train(task, data_set, now=now, home=home, trials=trials, seed=seed, steps=steps)

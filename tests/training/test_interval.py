@@ -34,7 +34,10 @@ def test_a_comparison_is_paired():
     label = (generator.random(1_000) < 0.2).astype(float)
     score = label + generator.normal(size=1_000)
     figures = compare(
-        label, {"model": score, "twin": 2 * score + 1, "worse": -score}, [roc_auc, average_precision], _resampling(np.arange(1_000))
+        label,
+        {"model": score, "twin": 2 * score + 1, "worse": -score},
+        [roc_auc, average_precision],
+        _resampling(np.arange(1_000)),
     )
     twin = figures["twin"]["gain_roc_auc"]
     assert (twin.value, twin.low, twin.high) == (0.0, 0.0, 0.0)

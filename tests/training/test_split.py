@@ -59,7 +59,9 @@ def test_no_fold_learns_from_what_was_not_known_yet_and_none_divides_a_group(row
 
 
 def test_an_empty_side_names_the_cut_and_the_fix():
-    with pytest.raises(DataError, match=r"leaves 3 rows to learn from and 0 to test on .* name another cut with --test-from"):
+    with pytest.raises(
+        DataError, match=r"leaves 3 rows to learn from and 0 to test on .* name another cut with --test-from"
+    ):
         Temporal(test_from=_at(100)).divide(_days(1, 2, 3), _days(2, 3, 4))
 
 

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from serving.bundle import Feature
+from serving.reasons import explain
+
+FEATURES = (
+    Feature("member_basket_since", "seconds", "Time since the last basket", "null without one"),
+    Feature("member_spend", "fen", "money spent in 30 days.", "never null"),
+    Feature("member_share", "share", "Share of spend in this category", "null without spend"),
+    Feature("member_count", "baskets", "Baskets in 30 days", "never null"),
+)
+
+
+def test_the_strongest_reasons_come_first_in_words() -> None:
+    reasons = explain(FEATURES, np.float32([3 * 86_400, 125_050, 0.125, 4]), np.array([0.1, -0.5, 0.3, 0.0]), most=3)
+
+    assert [reason.feature for reason in reasons] == ["member_spend", "member_share", "member_basket_since"]
+    assert [reason.sentence for reason in reasons] == [
+        "Money spent in 30 days: 125,050 fen; this lowers the chance.",
+        "Share of spend in this category: 12.5 %; this raises the chance.",
+        "Time since the last basket: 3 days; this raises the chance.",
+    ]
+    assert reasons[0].value == 125_050
+    assert reasons[0].contribution == -0.5
+
+
+def test_what_is_not_known_can_be_a_reason() -> None:
+    (reason,) = explain(FEATURES[:1], np.float32([np.nan]), np.array([-0.2]))
+
+    assert reason.value is None
+    assert reason.sentence == "Time since the last basket: not known; this lowers the chance."
+
+
+def test_a_feature_that_moved_nothing_is_no_reason() -> None:
+    assert explain(FEATURES, np.zeros(4, np.float32), np.zeros(4)) == ()
+
+
+def test_equal_contributions_keep_the_order_of_the_features() -> None:
+    reasons = explain(FEATURES, np.zeros(4, np.float32), np.array([0.1, -0.1, 0.1, -0.1]), most=4)
+
+    assert [reason.feature for reason in reasons] == [feature.name for feature in FEATURES]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.0, "0 seconds"), (90.0, "1.5 minutes"), (7_200.0, "2 hours"), (8_640_000.0, "100 days")]
+)
+def test_seconds_are_said_in_the_unit_that_fits(seconds: float, said: str) -> None:
+    (reason,) = explain(FEATURES[:1], np.float32([seconds]), np.array([1.0]))
+
+    assert f": {said};" in reason.sentence

@@ -1,0 +1,1 @@
+"""The first journey on the real grocery data, and the five lines of the README."""
