@@ -9,7 +9,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -35,9 +35,14 @@ TrialsOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Where chance starts.")]
 CutOption = Annotated[
-    str | None, typer.Option("--test-from", help="First moment of the test, such as 2017-08-01 (UTC); the task's own if not given.")
+    str | None,
+    typer.Option(
+        "--test-from", help="First moment of the test, such as 2017-08-01 (UTC); the task's own if not given."
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, last, and nothing else on standard output.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object, last, and nothing else on standard output.")
+]
 
 HOME = Path("var")
 TRIALS = 20
@@ -59,8 +64,8 @@ def run(
 
     steps = _steps(as_json)
     walked = walk(
+        _task(task, test_from),
         _data_set(data, time_zone, home, steps),
-        [_task(task, test_from)],
         home=home,
         trials=trials,
         seed=seed,
@@ -104,14 +109,18 @@ def build(
 ) -> None:
     """Compute what was known of every row of a task at its moment."""
     from training.catalogue import find
-    from training.pipeline import features
+    from training.walk import build as build_task
 
     steps = _steps(as_json)
-    built = features(find(task), _data_set(data, time_zone, home, steps), home=home, now=datetime.now(UTC), steps=steps)
+    built = build_task(
+        find(task), _data_set(data, time_zone, home, steps), home=home, now=datetime.now(UTC), steps=steps
+    )
     if as_json:
         _print_json(built.as_dict())
     else:
-        typer.echo(f"{built.rows:,} rows in {built.path}" + (" (built before from the same data)" if built.reused else ""))
+        typer.echo(
+            f"{built.rows:,} rows in {built.path}" + (" (built before from the same data)" if built.reused else "")
+        )
 
 
 @app.command()
@@ -166,11 +175,14 @@ def serve(
     home: HomeOption = HOME,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+    pointer: Annotated[
+        Literal["champion", "challenger"] | None, typer.Option(help="Which model answers; the champion if not given.")
+    ] = None,
 ) -> None:
-    """Answer over HTTP from the champions; documentation at /docs."""
+    """Answer over HTTP from the models of a folder; documentation at /docs."""
     from serving.app import serve as listen
 
-    listen(home, host, port)
+    listen(home, host, port, pointer)
 
 
 def main() -> None:

@@ -42,22 +42,18 @@ NAIVE_FIX = "write times with their offset, or give the zone they were written i
 _CLOCK = r"\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?"
 _OFFSET = r"(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)"
 
-# A zone's clock skips and repeats hours. The instant of a clock reading is certain only if the reading comes back from
-# it, and if no other instant, by the offsets in force a day before and a day after, shows the same reading.
+# A zone's clock skips and repeats hours. DuckDB gives a skipped reading to an instant that shows another, and a
+# repeated one to its later instant; the earlier is found by the offset that was in force a day before.
 MACROS = (
-    """CREATE MACRO instant_by_offset_of(moment, other, zone) AS
-        moment + (timezone(zone, moment) - timezone('UTC', moment)) - (timezone(zone, other) - timezone('UTC', other))
+    "CREATE MACRO ahead(moment, zone) AS timezone(zone, moment) - timezone('UTC', moment)",
+    """CREATE MACRO earlier(moment, zone) AS
+        moment + ahead(moment, zone) - ahead(moment - INTERVAL 1 DAY, zone)
     """,
-    "CREATE MACRO shows(zone, moment, clock) AS timezone(zone, moment) = clock",
-    "CREATE MACRO is_skipped(clock, zone) AS NOT shows(zone, timezone(zone, clock), clock)",
-    """CREATE MACRO is_also(other, moment, zone) AS
-        other <> moment AND shows(zone, other, timezone(zone, moment))
+    "CREATE MACRO is_skipped(clock, zone) AS timezone(zone, timezone(zone, clock)) <> clock",
+    """CREATE MACRO is_repeated(clock, zone) AS
+        earlier(timezone(zone, clock), zone) <> timezone(zone, clock)
+        AND timezone(zone, earlier(timezone(zone, clock), zone)) = clock
     """,
-    """CREATE MACRO is_twofold(moment, zone) AS
-        is_also(instant_by_offset_of(moment, moment - INTERVAL 1 DAY, zone), moment, zone)
-        OR is_also(instant_by_offset_of(moment, moment + INTERVAL 1 DAY, zone), moment, zone)
-    """,
-    "CREATE MACRO is_repeated(clock, zone) AS NOT is_skipped(clock, zone) AND is_twofold(timezone(zone, clock), zone)",
 )
 
 

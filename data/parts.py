@@ -49,7 +49,7 @@ def open_part(connection: duckdb.DuckDBPyConnection, storage: Storage, path: str
             return Part(path, dict.fromkeys(csv_text.header(file), "VARCHAR"))
     _require_parquet_marks(storage, path)
     try:
-        described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
+        described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(_verbatim(path))})").fetchall()
     except duckdb.Error as error:
         raise UnreadableFile(unreadable(error)) from error
     return Part(path, {name: kind for name, kind, *_ in described})
@@ -79,7 +79,7 @@ def _broken_off(found: str) -> Defect:
 
 def scan(parts: tuple[Part, ...]) -> str:
     """The SQL table function that reads parts which share their columns; rows keep the order of the file."""
-    paths = f"[{', '.join(literal(part.path) for part in parts)}]"
+    paths = f"[{', '.join(literal(_verbatim(part.path)) for part in parts)}]"
     if not parts[0].is_text:
         return f"read_parquet({paths}, hive_partitioning = false)"
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in parts[0].columns)
@@ -87,6 +87,11 @@ def scan(parts: tuple[Part, ...]) -> str:
         f"read_csv({paths}, columns = {{{columns}}}, header = true, auto_detect = false, delim = ',', "
         "quote = '\"', escape = '\"', nullstr = '', hive_partitioning = false)"
     )
+
+
+def _verbatim(path: str) -> str:
+    """A path in which no character stands for others, as it does to DuckDB in `sales[1].csv`."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in path)
 
 
 def literal(text: str) -> str:

@@ -12,8 +12,8 @@ class Rows:
     Attributes:
         name: The row in the trade's words: scan, send, store.
         tables: The tables it is read from.
-        sql: A query over them giving `row_id`, `as_of` (a time with zone), the key columns that features ask for, and any
-            fact that is known at `as_of`.
+        sql: A query over them giving `row_id`, `as_of` (a time with zone), the key columns that features ask for, and
+            any fact that is known at `as_of`.
     """
 
     name: str
@@ -28,8 +28,8 @@ class Label:
     Attributes:
         name: The truth in the trade's words: redeemed, wool, revenue.
         tables: The tables it is read from.
-        sql: A query over them giving `row_id`, `label` (a number, 0 or 1 for a yes or no) and `closes_at`, the moment after
-            which the label no longer changes: training uses a row only if that lies before the cut.
+        sql: A query over them giving `row_id`, `label` (a number, 0 or 1 for a yes or no) and `closes_at`, the moment
+            after which the label no longer changes: training uses a row only if that lies before the cut.
     """
 
     name: str

@@ -106,8 +106,20 @@ def _goods(log: Log, goods: str) -> tuple[Declared, ...]:
     noun = log.event
     lines = f"member_offer_{noun}"
     return (
-        count(log, by=MEMBER_OFFER, over=DAYS_365, where=COUPONED),
-        share(log, by=MEMBER_OFFER, over=DAYS_365, where=COUPONED),
+        count(
+            log,
+            by=MEMBER_OFFER,
+            over=DAYS_365,
+            where=COUPONED,
+            meaning=f"Number of times this member bought {goods} with a coupon in the last 365 days",
+        ),
+        share(
+            log,
+            by=MEMBER_OFFER,
+            over=DAYS_365,
+            where=COUPONED,
+            meaning=f"Share of this member's purchases of {goods} in the last 365 days that a coupon paid part of",
+        ),
         distinct(log, "category", by=MEMBER_OFFER, over=DAYS_60),
         count(log, by=MEMBER_OFFER, over=DAYS_60),
         sum_(log, "amount_fen", by=MEMBER_OFFER, over=DAYS_60),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Depends, Path, Request
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from serving.contracts import (
     LONGEST_ID,
@@ -21,14 +22,19 @@ from serving.contracts import (
 )
 from serving.decisions import thresholds
 from serving.edge import refusal
-from serving.recommender import Recommender
+from serving.recommender import Recommender  # noqa: TC001 - FastAPI reads the annotation when the routes are made
+from serving.rows import RowsRefused, answer_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi.responses import JSONResponse
 
     from serving.bundle import Manifest
+    from serving.scorer import Scorer
 
 router: Final = APIRouter()
+JSON_LINES: Final = "application/x-ndjson"
 _EXAMPLES: Final[dict[str, Any]] = {
     "then": {"summary": "As of a moment", "value": {"at": "2017-12-10T12:00:00Z", "limit": 3}},
     "now": {"summary": "As of now", "value": {}},
@@ -44,22 +50,34 @@ class Desk:
     """What the routes work with.
 
     Attributes:
-        recommender: Ranks offers; None until model and rows are loaded.
-        obstacle: Why there is none, for the operator.
+        scorers: The model of each task; none until they are loaded.
+        recommender: Ranks offers; None where their task has no model or nothing is loaded yet.
+        obstacle: Why something is missing, for the operator.
     """
 
+    scorers: Mapping[str, Scorer]
     recommender: Recommender | None
     obstacle: str = ""
 
 
-def _recommender(request: Request) -> Recommender:
+class UnknownTask(Exception):
+    """A task that has no model here."""
+
+
+def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
+    if not desk.scorers:
+        raise NotReady(desk.obstacle)
+    return desk
+
+
+Ready = Annotated[Desk, Depends(_desk)]
+
+
+def _recommender(desk: Ready) -> Recommender:
     if desk.recommender is None:
         raise NotReady(desk.obstacle)
     return desk.recommender
-
-
-Ready = Annotated[Recommender, Depends(_recommender)]
 
 
 @router.post(
@@ -77,7 +95,7 @@ async def offers(
             openapi_examples={"household": {"summary": "A household of Complete Journey", "value": "1029"}},
         ),
     ],
-    recommender: Ready,
+    recommender: Annotated[Recommender, Depends(_recommender)],
     question: Annotated[OffersQuestion | None, Body(openapi_examples=_EXAMPLES)] = None,
 ) -> OffersAnswer:
     """Rank the campaigns that run for a known member by the chance that something is redeemed, with reasons.
@@ -88,10 +106,28 @@ async def offers(
     return recommender.answer(member_id, asked.at or datetime.now(UTC), asked.limit)
 
 
+@router.post(
+    "/v1/{task}/batch",
+    summary="Many rows of any task",
+    response_class=Response,
+    responses={
+        200: {"content": {JSON_LINES: {}}, "description": "A RowAnswer a line, in the order of the rows."},
+        **{status: {"model": ErrorAnswer} for status in (404, 413, 422, 503)},
+    },
+    openapi_extra={"requestBody": {"required": True, "content": {JSON_LINES: {"schema": {"type": "string"}}}}},
+)
+async def batch(task: Annotated[str, Path(max_length=LONGEST_ID)], desk: Ready, request: Request) -> Response:
+    """Score up to 1,000 rows, each a JSON object a line with every feature of the model by name, null where unknown."""
+    if task not in desk.scorers:
+        raise UnknownTask
+    answers = await run_in_threadpool(answer_rows, desk.scorers[task], await request.body())
+    return Response(answers, media_type=JSON_LINES)
+
+
 @router.get("/v1/models", summary="The models that answer now", responses={503: {"model": ErrorAnswer}})
-async def models(recommender: Ready) -> ModelsAnswer:
+async def models(desk: Ready) -> ModelsAnswer:
     """Say which versions answer, what they were trained on and how they were proved."""
-    return ModelsAnswer(models=(_loaded(recommender.scorer.manifest),))
+    return ModelsAnswer(models=tuple(_loaded(scorer.manifest) for scorer in desk.scorers.values()))
 
 
 @router.get("/livez", summary="Whether the process answers at all")
@@ -115,6 +151,23 @@ async def unknown_member(_: Request, _error: Exception) -> JSONResponse:
         fix="check the id, or build features from data that hold this member",
     )
     return refusal(404, "This member is not known.", [problem])
+
+
+async def unknown_task(_: Request, _error: Exception) -> JSONResponse:
+    """Answer 404 for a task without a model."""
+    problem = Problem(
+        where="path.task",
+        found="a task without a model here",
+        expected="a task that /v1/models lists",
+        fix="check the name, or train and promote a model of it",
+    )
+    return refusal(404, "This task is not served.", [problem])
+
+
+async def rows_refused(_: Request, error: Exception) -> JSONResponse:
+    """Answer 422 for lines that cannot be scored."""
+    problems = error.problems if isinstance(error, RowsRefused) else ()
+    return refusal(422, "The rows break their contract.", problems)
 
 
 async def not_ready(request: Request, error: Exception) -> JSONResponse:

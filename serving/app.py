@@ -13,12 +13,22 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI
 
-from data.errors import ShepherdError
-from serving.api import Desk, NotReady, not_ready, router, unknown_member
-from serving.bundle import read, resolve
+from data.errors import DataError, ShepherdError
+from serving.api import (
+    Desk,
+    NotReady,
+    UnknownTask,
+    not_ready,
+    router,
+    rows_refused,
+    unknown_member,
+    unknown_task,
+)
+from serving.bundle import Pointer, read, resolve
 from serving.edge import install
 from serving.offers import UnknownMember, open_book
 from serving.recommender import Recommender
+from serving.rows import RowsRefused
 from serving.scorer import Scorer
 from serving.settings import Settings, read_settings
 
@@ -51,27 +61,30 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="1",
         lifespan=lifespan,
     )
-    app.state.desk = Desk(None, "the service is starting")
+    app.state.desk = Desk({}, None, "the service is starting")
     app.include_router(router)
     install(app)
     app.add_exception_handler(UnknownMember, unknown_member)
+    app.add_exception_handler(UnknownTask, unknown_task)
+    app.add_exception_handler(RowsRefused, rows_refused)
     app.add_exception_handler(NotReady, not_ready)
     return app
 
 
-def serve(home: Path, host: str, port: int) -> None:
+def serve(home: Path, host: str, port: int, pointer: Pointer | None = None) -> None:
     """Answer over HTTP until told to stop, from what `shepherd run` left in a folder.
 
     Args:
         home: The folder; places that the environment names go before it.
         host: Address to listen on.
         port: Port to listen on.
+        pointer: Which model of each task answers; what the environment says, else the champion, if not given.
 
     Raises:
         DataError: There is no model to serve, or it cannot be loaded; said at once, instead of never being ready.
         UsageError: The environment says what cannot be served.
     """
-    settings = read_settings(home)
+    settings = read_settings(home, pointer)
     load(settings)
     # Paths hold member ids, which have no place in an access log.
     uvicorn.run(create_app(settings), host=host, port=port, access_log=False)
@@ -80,20 +93,33 @@ def serve(home: Path, host: str, port: int) -> None:
 def open_desk(settings: Settings) -> Desk:
     """Load what the routes need; what cannot be loaded is logged and named by `/readyz`."""
     try:
-        return Desk(load(settings))
+        return load(settings)
     except ShepherdError as error:
         _logger.error("not ready: %s", error)  # noqa: TRY400 - the message says all; the traceback would say less
-        return Desk(None, str(error))
+        return Desk({}, None, str(error))
 
 
-def load(settings: Settings) -> Recommender:
-    """Load the model and the rows, and score one row so that the first caller does not wait for what is made once.
+def load(settings: Settings) -> Desk:
+    """Load every task's model and the rows of the offers; score one row each, so that no caller waits for first times.
 
     Raises:
-        DataError: Pointer, bundle or tables are missing or not as they should be.
+        DataError: No task has a model, or pointer, bundle or tables are not as they should be.
     """
-    scorer = Scorer(read(resolve(settings.bundles, settings.task, settings.pointer)))
-    book = open_book(settings.offers, scorer.manifest.feature_names, settings.campaigns)
-    recommender = Recommender(scorer, book)
-    scorer.contributions(np.full((1, len(scorer.manifest.features)), np.nan, dtype=np.float32))
-    return recommender
+    scorers = {task: Scorer(read(resolve(settings.bundles, task, settings.pointer))) for task in _served(settings)}
+    if not scorers:
+        raise DataError(
+            f"Bundles {settings.bundles}: found no task with a {settings.pointer}, expected at least one; train and "
+            "promote a model first (`shepherd run` does both)."
+        )
+    for scorer in scorers.values():
+        scorer.contributions(np.full((1, len(scorer.manifest.features)), np.nan, dtype=np.float32))
+    if settings.task not in scorers:
+        return Desk(scorers, None, f"no {settings.pointer} of the task {settings.task!r}, which ranks offers")
+    ranking = scorers[settings.task]
+    book = open_book(settings.offers, ranking.manifest.feature_names, settings.campaigns)
+    return Desk(scorers, Recommender(ranking, book))
+
+
+def _served(settings: Settings) -> list[str]:
+    """The tasks that have the pointer which answers."""
+    return sorted(path.parent.name for path in settings.bundles.glob(f"*/{settings.pointer}"))

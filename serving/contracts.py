@@ -74,6 +74,15 @@ class OfferBody(_Body):
     reasons: tuple[ReasonBody, ...]
 
 
+class RowAnswer(_Body):
+    """One row of a task, scored: a line of the answer of `/v1/{task}/batch`."""
+
+    probability: float = Field(ge=0, le=1, description="Calibrated chance of the outcome that the model predicts.")
+    action: str = Field(description="What earns most for this row.")
+    expected_value_fen: float = Field(description="What that action earns on average, in fen.")
+    reasons: tuple[ReasonBody, ...]
+
+
 class NoOffer(_Body):
     """Why nothing should be sent."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY: Final = 64 * 1024
+LARGEST_BATCH: Final = 1024 * 1024
 _SIMPLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _HTTP_FIXES: Final = {
     400: "send a body that can be read: JSON in UTF-8",
@@ -41,27 +42,30 @@ def refusal(status: int, what: str, problems: Sequence[Problem], headers: dict[s
 
 def install(app: FastAPI) -> None:
     """Give an application the body limit and the handlers of everything that can go wrong."""
-    app.add_middleware(BodyLimit, largest=LARGEST_BODY)
+    app.add_middleware(BodyLimit)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _fault)
 
 
 class BodyLimit:
-    """Refuses a body that is too large with 413, by its counted length, before anyone parses it."""
+    """Refuses a body that is too large with 413, by its counted length, before anyone parses it.
 
-    def __init__(self, app: ASGIApp, largest: int) -> None:
+    A batch may be larger than one question.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, and pass the request on if it is small enough."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body, complete = await self._read(receive)
-        if len(body) > self._largest:
-            await self._too_large()(scope, receive, send)
+        largest = LARGEST_BATCH if scope["path"].endswith("/batch") else LARGEST_BODY
+        body, complete = await self._read(receive, largest)
+        if len(body) > largest:
+            await self._too_large(largest)(scope, receive, send)
             return
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": not complete}]
 
@@ -70,9 +74,10 @@ class BodyLimit:
 
         await self._app(scope, replay, send)
 
-    async def _read(self, receive: Receive) -> tuple[bytes, bool]:
+    @staticmethod
+    async def _read(receive: Receive, largest: int) -> tuple[bytes, bool]:
         body = b""
-        while len(body) <= self._largest:
+        while len(body) <= largest:
             message = await receive()
             if message["type"] != "http.request":
                 return body, False
@@ -81,11 +86,12 @@ class BodyLimit:
                 return body, True
         return body, False
 
-    def _too_large(self) -> JSONResponse:
+    @staticmethod
+    def _too_large(largest: int) -> JSONResponse:
         problem = Problem(
             where="body",
-            found=f"more than {self._largest:,} bytes",
-            expected=f"at most {self._largest:,} bytes",
+            found=f"more than {largest:,} bytes",
+            expected=f"at most {largest:,} bytes",
             fix="send less in one request",
         )
         return refusal(413, "The body is too large.", [problem], {"connection": "close"})

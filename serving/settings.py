@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data.errors import UsageError
+from serving.bundle import Pointer
 
 
 class Settings(BaseSettings):
@@ -28,23 +28,25 @@ class Settings(BaseSettings):
 
     home: Path = Path("var")
     task: str = "coupon"
-    pointer: Literal["champion", "challenger"] = "champion"
+    pointer: Pointer = "champion"
     bundles: Path = Field(default_factory=lambda known: known["home"] / "bundles")
     offers: Path = Field(default_factory=lambda known: known["home"] / "features" / f"{known['task']}.parquet")
     campaigns: Path | None = None
 
 
-def read_settings(home: Path | None = None) -> Settings:
+def read_settings(home: Path | None = None, pointer: Pointer | None = None) -> Settings:
     """Read the environment.
 
     Args:
         home: Goes before the variable `SHEPHERD_HOME`.
+        pointer: Goes before the variable `SHEPHERD_POINTER`.
 
     Raises:
         UsageError: Variables are wrong; all of them are named.
     """
     try:
-        return Settings() if home is None else Settings(home=home)
+        given = {"home": home, "pointer": pointer}
+        return Settings.model_validate({name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         problems = "\n".join(
             f"- SHEPHERD_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}" for problem in error.errors()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,6 +70,10 @@ class Built:
     seconds: float
     reused: bool
 
+    def as_dict(self) -> dict[str, str | int | float | bool]:
+        """For JSON."""
+        return {"path": str(self.path), "rows": self.rows, "seconds": round(self.seconds, 3), "reused": self.reused}
+
 
 def build(task: Task, data_set: DataSet, folder: Path) -> Built:
     """Compute what was known of every row of the task at its moment, and write it to `folder/TASK.parquet`.
@@ -127,27 +131,28 @@ def matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
 
 
 def _rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    rows = connection.sql(f"SELECT * FROM ({task.rows.sql}) ORDER BY as_of, row_id").to_arrow_table()
+    rows: pa.Table = connection.sql(f"SELECT * FROM ({task.rows.sql}) ORDER BY as_of, row_id").to_arrow_table()
     repeated = rows.num_rows - pc.count_distinct(rows["row_id"]).as_py()
     if not rows.num_rows or repeated or rows["row_id"].null_count or rows["as_of"].null_count:
         raise DataError(
-            f"the rows of task {task.name!r} ({task.rows.name}): found {rows.num_rows} rows, {repeated} of them with the row_id of "
-            f"another, {rows['row_id'].null_count} without row_id, {rows['as_of'].null_count} without as_of; "
-            "expected at least one row, each with a row_id of its own and a moment; mend the query or the tables "
+            f"the rows of task {task.name!r} ({task.rows.name}): found {rows.num_rows} rows, {repeated} of them with "
+            f"the row_id of another, {rows['row_id'].null_count} without row_id, {rows['as_of'].null_count} without "
+            "as_of; expected at least one row, each with a row_id of its own and a moment; mend the query or the tables "
             f"{', '.join(task.rows.tables)}"
         )
     return rows
 
 
 def _labels(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    labels = connection.sql(f"SELECT row_id, label, closes_at FROM ({task.label.sql})").to_arrow_table()
+    labels: pa.Table = connection.sql(f"SELECT row_id, label, closes_at FROM ({task.label.sql})").to_arrow_table()
     repeated = labels.num_rows - pc.count_distinct(labels["row_id"]).as_py()
     found = set(pc.unique(labels["label"]).to_pylist())
     if repeated or not found <= {0, 1} or labels["closes_at"].null_count:
         raise DataError(
             f"label {task.label.name!r} of task {task.name!r}: found {repeated} repeated row_ids, the values "
-            f"{', '.join(sorted(map(str, found))[:10])} and {labels['closes_at'].null_count} rows without closes_at; expected one "
-            f"label a row_id, 0 or 1, each with the moment it closes; mend the query or the tables {', '.join(task.label.tables)}"
+            f"{', '.join(sorted(map(str, found))[:10])} and {labels['closes_at'].null_count} rows without closes_at; "
+            "expected one label a row_id, 0 or 1, each with the moment it closes; mend the query or the tables "
+            f"{', '.join(task.label.tables)}"
         )
     return labels
 
@@ -189,9 +194,9 @@ def _require_columns(task: Task, table: pa.Table) -> None:
         )
 
 
-def _instants(column: pa.ChunkedArray) -> NDArray[np.int64]:
+def _instants(column: pa.ChunkedArray[Any]) -> NDArray[np.int64]:
     return column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
 
 
-def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
+def _codes(column: pa.ChunkedArray[Any]) -> NDArray[np.int64]:
     return column.combine_chunks().dictionary_encode().indices.cast(pa.int64()).to_numpy(zero_copy_only=False)

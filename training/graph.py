@@ -62,7 +62,7 @@ def write_graph(forest: Forest, calibrator: Calibrator) -> bytes:
         producer_name="shepherd",
     )
     checker.check_model(model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def forest_base(forest: Forest) -> float:
@@ -105,7 +105,7 @@ class _Nodes:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(self, operator: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: object) -> str:
+    def add(self, operator: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any) -> str:  # noqa: ANN401 - whatever the operator takes
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, domain=domain, **attributes))
         return output
 
@@ -166,7 +166,8 @@ def _ensemble(
             np.where(side < 0, ~side + leaf, side + node)
             for side, node, leaf in zip(sides, node_offsets, leaf_offsets, strict=True)
         ]
-        return _joined(moved).tolist()
+        flat: list[int] = _joined(moved).tolist()
+        return flat
 
     nodes.add(
         "TreeEnsemble",

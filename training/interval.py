@@ -80,8 +80,8 @@ def compare(
         resampling: The draws.
 
     Returns:
-        For each name in `scores` its metrics; for each but the first also `gain_METRIC`, the first score's lead over it,
-        positive where the first is better.
+        For each name in `scores` its metrics; for each but the first also `gain_METRIC`, the first score's lead over
+        it, positive where the first is better.
     """
     measures = {
         (name, metric.name): _measure(Judged(label, score), metric)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import lightgbm
@@ -35,7 +34,8 @@ class Binary:
     Attributes:
         parameters: LightGBM parameters before the search, `num_iterations` among them.
         bags: How many models of different seeds are averaged; a power of two, so that their average is one exact model.
-        monotone: +1 for a feature of which more never lowers the chance, -1 for one of which more never raises it.
+        more_is_likelier: Features of which more never lowers the chance.
+        more_is_less_likely: Features of which more never raises it.
         threads: Threads of one booster; more than one only pays from some 100 000 rows on, and costs tenfold on a few
             thousand while another process is busy.
         calibration: How raw scores become probabilities: `sigmoid` for few positives, `isotonic` for thousands.
@@ -43,7 +43,8 @@ class Binary:
 
     parameters: Parameters
     bags: int = 8
-    monotone: Mapping[str, Literal[-1, 1]] = field(default_factory=dict)
+    more_is_likelier: tuple[str, ...] = ()
+    more_is_less_likely: tuple[str, ...] = ()
     threads: int = 1
     calibration: Literal["sigmoid", "isotonic"] = "sigmoid"
 
@@ -74,7 +75,7 @@ class Binary:
             "num_threads": self.threads,
             "monotone_constraints": self._constraints(features),
         }
-        rounds = int(settings.pop("num_iterations", 100))
+        rounds = int(str(settings.pop("num_iterations", 100)))
         columns = lightgbm.Dataset(matrix, label, feature_name=list(features), free_raw_data=False)
         boosters = [
             lightgbm.train({**settings, "seed": int(seed)}, columns, num_boost_round=rounds)
@@ -83,13 +84,14 @@ class Binary:
         return average(boosters)
 
     def _constraints(self, features: Sequence[str]) -> list[int]:
-        unknown = sorted(set(self.monotone) - set(features))
+        constraints = dict.fromkeys(self.more_is_likelier, 1) | dict.fromkeys(self.more_is_less_likely, -1)
+        unknown = sorted(set(constraints) - set(features))
         if unknown:
             raise UsageError(
                 f"monotone constraints name features that the task has not: found {', '.join(unknown)}; "
                 f"expected names among {', '.join(features)}"
             )
-        return [self.monotone.get(name, 0) for name in features]
+        return [constraints.get(name, 0) for name in features]
 
 
 def raw_scores(booster: lightgbm.Booster, matrix: NDArray[np.float32]) -> NDArray[np.float64]:

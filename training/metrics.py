@@ -64,8 +64,8 @@ class Metric:
 
     Attributes:
         name: As it appears in tracked runs.
-        measure: Takes what is judged and weights of shape (resamples, rows); gives one value a resample, NaN where it has
-            no meaning (no row of one of the classes).
+        measure: Takes what is judged and weights of shape (resamples, rows); gives one value a resample, NaN where it
+            has no meaning (no row of one of the classes).
         greater_is_better: Which way is up.
     """
 
@@ -79,7 +79,9 @@ class Metric:
 
 
 def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan), where=whole > 0)
+    share = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share
 
 
 def _roc_auc(judged: Judged, weights: NDArray[np.float64]) -> NDArray[np.float64]:

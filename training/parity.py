@@ -171,7 +171,8 @@ def _largest(difference: NDArray[np.float64]) -> float:
 def _edge_values(forest: Forest, feature: int) -> Rows:
     thresholds = np.unique(np.concatenate([tree.threshold[tree.feature == feature] for tree in forest.trees]))
     below = floor_float32(thresholds)
-    extreme = np.float32([np.nan, np.inf, -np.inf, 0, 1e-35, -1e-35, 1e-36, -1e-36, 3.4e38, -3.4e38, 1e30, -1e30])
+    hostile = [np.nan, np.inf, -np.inf, 0, 1e-35, -1e-35, 1e-36, -1e-36, 3.4e38, -3.4e38, 1e30, -1e30]
+    extreme = np.array(hostile, dtype=np.float32)
     return np.unique(np.concatenate((below, _next(below, -np.inf), _next(below, np.inf), extreme)))
 
 
@@ -225,5 +226,5 @@ def _ancestors(tree: Tree, node: int) -> Iterator[tuple[int, bool]]:
 
 def _inside(above: float, upto: float) -> np.float32:
     if np.isfinite(upto) or not np.isfinite(above):
-        return floor_float32(np.array([upto]))[0]
-    return _next(floor_float32(np.array([above])), np.inf)[0]
+        return np.float32(floor_float32(np.array([upto]))[0])
+    return np.float32(_next(floor_float32(np.array([above])), np.inf)[0])

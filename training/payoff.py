@@ -23,7 +23,7 @@ def money(
     label: NDArray[np.float64],
     resampling: Callable[[], Resampling],
 ) -> dict[str, Interval]:
-    """Fen earned a row by the model's actions, by each action taken for all, and the model's lead over the best of those.
+    """Fen earned a row by the model's actions, by each action taken for all, and the lead over the best of those.
 
     Args:
         payoff: What each action is worth for each outcome.

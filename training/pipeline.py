@@ -105,60 +105,60 @@ def fit(
     with steps.step("search parameters", total=trials) as step:
         step.rows = len(division.train)
         tuned = search(task, table, folds, trials=trials, seed=seed, folder=home / "studies", advance=step.advance)
+    study = _Study(task, table, division, folds, tuned, seed)
     with steps.step("fit and calibrate") as step:
         step.rows = len(division.train)
-        model = _model(task, table, division, folds, tuned, seed)
+        model = _model(study)
     with steps.step("judge on the test") as step:
         step.rows = len(division.test)
-        predictions = _predict(model, table, division)
-        record = _judge(model, table, division, folds, tuned, predictions, data_set.content_hash(), seed)
+        matrix = table.matrix[division.test]
+        predictions = Predictions(
+            table.row_id[division.test], table.label[division.test], model.probability(matrix), matrix
+        )
+        record = _judge(study, model, predictions, data_set.content_hash())
     return Fitted(model, predictions, record, built)
 
 
-def _model(task: Task, table: Examples, division: Division, folds: Sequence[Fold], tuned: Tuned, seed: int) -> Model:
+@dataclass(frozen=True)
+class _Study:
+    """All that is known before the model is made."""
+
+    task: Task
+    table: Examples
+    division: Division
+    folds: Sequence[Fold]
+    tuned: Tuned
+    seed: int
+
+    def resampling(self) -> Resampling:
+        """The draws of the test's units: the same at every call, so that all comparisons are paired."""
+        return Resampling(self.table.unit[self.division.test], np.random.default_rng([self.seed, 1]))
+
+
+def _model(study: _Study) -> Model:
     """Trees of all rows to learn from; their calibration from rows that each model had not seen."""
-    booster = task.learner.fit(
-        table.features,
-        table.matrix[division.train],
-        table.label[division.train],
-        tuned.parameters,
-        np.random.default_rng(seed),
-    )
-    unseen = out_of_fold(task, table, folds, tuned.parameters, seed)
+    task, table, tuned = study.task, study.table, study.tuned
+    rows = study.division.train
+    generator = np.random.default_rng(study.seed)
+    booster = task.learner.fit(table.features, table.matrix[rows], table.label[rows], tuned.parameters, generator)
+    unseen = out_of_fold(task, table, study.folds, tuned.parameters, study.seed)
     known = ~np.isnan(unseen)
     fit_calibrator = fit_sigmoid if task.learner.calibration == "sigmoid" else fit_isotonic
     return Model(task, booster, fit_calibrator(unseen[known], table.label[known]))
 
 
-def _predict(model: Model, table: Examples, division: Division) -> Predictions:
-    matrix = table.matrix[division.test]
-    return Predictions(table.row_id[division.test], table.label[division.test], model.probability(matrix), matrix)
-
-
-def _judge(
-    model: Model,
-    table: Examples,
-    division: Division,
-    folds: Sequence[Fold],
-    tuned: Tuned,
-    predictions: Predictions,
-    data_hash: str,
-    seed: int,
-) -> Record:
-    task, test = model.task, division.test
+def _judge(study: _Study, model: Model, predictions: Predictions, data_hash: str) -> Record:
+    task, table, division, tuned = study.task, study.table, study.division, study.tuned
     baselines = {
-        baseline.name: baseline.score(table, division.train, folds, task.metrics[0])[test]
+        baseline.name: baseline.score(table, division.train, study.folds, task.metrics[0])[division.test]
         for baseline in task.baselines
     }
-
-    def resampling() -> Resampling:
-        return Resampling(table.unit[test], np.random.default_rng([seed, 1]))
-
-    figures = compare(predictions.label, {"model": predictions.probability, **baselines}, task.metrics, resampling())
-    parts = {"train": division.train, "test": test, "dropped": division.dropped}
+    scores = {"model": predictions.probability, **baselines}
+    figures = compare(predictions.label, scores, task.metrics, study.resampling())
+    parts = {"train": division.train, "test": division.test, "dropped": division.dropped}
     return Record(
         task=task.name,
-        seed=seed,
+        seed=study.seed,
         data_hash=data_hash,
         fingerprint=task.features.fingerprint(),
         rows={name: len(rows) for name, rows in parts.items()},
@@ -166,16 +166,16 @@ def _judge(
         test_from=division.test_from,
         search=Search(
             tuned.trials,
-            tuple((len(fold.fit), len(fold.validate)) for fold in folds),
+            tuple((len(fold.fit), len(fold.validate)) for fold in study.folds),
             tuned.default_folds,
             tuned.folds,
             {**task.learner.parameters, **tuned.parameters},
         ),
         metrics=figures.pop("model"),
         baselines=figures,
-        money=money(task.payoff, predictions.probability, predictions.label, resampling),
+        money=money(task.payoff, predictions.probability, predictions.label, study.resampling),
         calibration=calibration(predictions.label, predictions.probability),
-        slices=_slices(task, table, test, predictions, resampling()),
+        slices=_slices(study, predictions),
         attributions=_attributions(model, predictions),
     )
 
@@ -188,13 +188,12 @@ def _attributions(model: Model, predictions: Predictions) -> dict[str, float]:
     return {names[number]: float(mean[number]) for number in np.argsort(-mean, kind="stable")}
 
 
-def _slices(
-    task: Task, table: Examples, test: NDArray[np.intp], predictions: Predictions, resampling: Resampling
-) -> dict[str, dict[str, dict[str, Interval]]]:
+def _slices(study: _Study, predictions: Predictions) -> dict[str, dict[str, dict[str, Interval]]]:
     """The model's metrics within each value of each slice column that has enough rows to say anything."""
+    task, resampling = study.task, study.resampling()
     figures: dict[str, dict[str, dict[str, Interval]]] = {}
     for name in task.slices:
-        values = table.slices[name][test]
+        values = study.table.slices[name][study.division.test]
         figures[name] = {}
         for value in sorted(set(values.tolist())):
             inside = values == value

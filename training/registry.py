@@ -27,6 +27,10 @@ class Gate:
     required: str
     passed: bool
 
+    def as_dict(self) -> dict[str, str | bool]:
+        """For JSON."""
+        return {"name": self.name, "found": self.found, "required": self.required, "passed": self.passed}
+
     def __str__(self) -> str:
         """One line that a reviewer can act on."""
         return f"{self.name}: found {self.found}, required {self.required}"

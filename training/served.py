@@ -18,7 +18,7 @@ from urllib.parse import quote
 from data.errors import DependencyDown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -54,21 +54,29 @@ def server(home: Path, *options: str) -> Iterator[str]:
 
 def ask_offers(url: str, member_id: str, at: datetime) -> dict[str, object]:
     """The offers that one member gets at a moment: what `POST /v1/members/{member_id}/offers` answers."""
-    return _post(f"{url}/v1/members/{quote(member_id, safe='')}/offers", {"at": at.isoformat()})
-
-
-def _post(url: str, body: Mapping[str, object]) -> dict[str, object]:
-    request = urllib.request.Request(  # noqa: S310 - a loopback address
-        url, json.dumps(body).encode(), {"content-type": "application/json"}, method="POST"
+    body = json.dumps({"at": at.isoformat()}).encode()
+    answer: dict[str, object] = json.loads(
+        _post(f"{url}/v1/members/{quote(member_id, safe='')}/offers", body, "application/json")
     )
+    return answer
+
+
+def ask_rows(url: str, task: str, rows: Sequence[Mapping[str, float | None]]) -> list[dict[str, object]]:
+    """The scores of some rows of a task: what `POST /v1/{task}/batch` answers."""
+    body = "\n".join(json.dumps(row, allow_nan=False) for row in rows).encode()
+    answers = _post(f"{url}/v1/{quote(task, safe='')}/batch", body, "application/x-ndjson")
+    return [json.loads(line) for line in answers.splitlines()]
+
+
+def _post(url: str, body: bytes, kind: str) -> bytes:
+    request = urllib.request.Request(url, body, {"content-type": kind}, method="POST")  # noqa: S310 - a loopback address
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_WITHIN_SECONDS) as reply:  # noqa: S310 - likewise
-            answer: dict[str, object] = json.load(reply)
+            answer: bytes = reply.read()
             return answer
     except urllib.error.HTTPError as refusal:
-        raise DependencyDown(
-            f"POST {url}: found status {refusal.code}, {refusal.read().decode()}; expected 200"
-        ) from refusal
+        said = refusal.read().decode(errors="replace")
+        raise DependencyDown(f"POST {url}: found status {refusal.code}, {said}; expected 200") from refusal
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, said: IO[bytes]) -> None:

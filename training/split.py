@@ -38,8 +38,8 @@ class Fold:
 class Temporal:
     """The past teaches, the future judges.
 
-    A row is learned from if its label had closed by the cut (less `gap`), is tested on if it begins at the cut or later,
-    and is dropped and counted if it spans the cut.
+    A row is learned from if its label had closed by the cut (less `gap`), is tested on if it begins at the cut or
+    later, and is dropped and counted if it spans the cut.
 
     Attributes:
         test_from: The cut as an instant; or
@@ -47,8 +47,8 @@ class Temporal:
         gap: How long before the cut a label must have closed.
         group: Rows with one value of this column (a campaign) are never divided between folds.
         folds: How many forward-chained folds the search is judged on.
-        validate_from: Rows before this moment have too little history behind them to be judged on; they are learned from
-            all the same. By default the first block of groups is never judged on.
+        validate_from: Rows before this moment have too little history behind them to be judged on; they are learned
+            from all the same. By default the first block of groups is never judged on.
     """
 
     test_from: datetime | None = None
@@ -76,15 +76,15 @@ class Temporal:
             DataError: One side is empty.
         """
         cut = self._cut(as_of)
-        train = np.flatnonzero(closes_at <= cut - _microseconds(self.gap))
+        train = np.flatnonzero((closes_at <= cut - _microseconds(self.gap)) & (as_of < cut))
         test = np.flatnonzero(as_of >= cut)
         dropped = np.setdiff1d(np.arange(len(as_of)), np.union1d(train, test))
         if not len(train) or not len(test):
             raise DataError(
-                f"the cut at {_instant(cut):%Y-%m-%d %H:%M} UTC leaves {len(train)} rows to learn from and {len(test)} to test on "
-                f"(rows lie between {_instant(int(as_of.min())):%Y-%m-%d} and {_instant(int(as_of.max())):%Y-%m-%d}, "
-                f"their labels close between {_instant(int(closes_at.min())):%Y-%m-%d} and "
-                f"{_instant(int(closes_at.max())):%Y-%m-%d}): expected some on both sides; name another cut with --test-from"
+                f"the cut at {_instant(cut):%Y-%m-%d %H:%M} UTC leaves {len(train)} rows to learn from and "
+                f"{len(test)} to test on (rows lie between {_day(as_of.min())} and {_day(as_of.max())}, their labels close between "
+                f"{_day(closes_at.min())} and {_day(closes_at.max())}): expected some on both sides; "
+                "name another cut with --test-from"
             )
         return Division(train, test, dropped, _instant(cut))
 
@@ -155,6 +155,10 @@ def _since_1970(moment: datetime) -> int:
 
 def _microseconds(length: timedelta) -> int:
     return length // timedelta(microseconds=1)
+
+
+def _day(microseconds: np.int64) -> str:
+    return f"{_instant(int(microseconds)):%Y-%m-%d}"
 
 
 def _instant(microseconds: int) -> datetime:

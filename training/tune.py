@@ -87,8 +87,8 @@ def search(
         values = fold_values(task, examples, folds, parameters, seed)
         if np.isnan(values).any():
             raise DataError(
-                f"{metric.name} has no meaning on a validation fold of task {task.name!r}: found folds in which all labels "
-                "are alike, expected both outcomes in each; use fewer folds or a longer history"
+                f"{metric.name} has no meaning on a validation fold of task {task.name!r}: found folds in which all "
+                "labels are alike, expected both outcomes in each; use fewer folds or a longer history"
             )
         trial.set_user_attr("folds", values)
         advance()

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 from rich.table import Table
 
 from data.checks import require
 from data.errors import GateRefused
-from training.dataset import Built
+from data.questions import SENDS
 from training.dataset import build as build_features
 from training.pipeline import HOME, TRIALS, fit
 from training.registry import challenge, promote
 from training.release import release
-from training.served import ask_offers, server
+from training.served import ask_offers, ask_rows, server
 from training.steps import Steps
 from training.tracking import store, track
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from data.sources import DataSet
+    from training.dataset import Built
     from training.pipeline import Fitted
     from training.release import Released
     from training.task import Task
@@ -68,16 +71,14 @@ class Trained:
         for baseline, figures in record.baselines.items():
             table.add_row(baseline, *(str(figures[metric]) for metric in record.metrics))
             table.add_row("  model ahead by", *(str(figures[f"gain_{metric}"]) for metric in record.metrics))
-        table.caption = "\n".join(
-            [
-                f"{record.rows['train']:,} rows learned from, {record.rows['test']:,} tested, "
-                f"{record.rows['dropped']:,} across the cut dropped; intervals are 95 %",
-                f"money: {record.money['model']} fen a row; "
-                f"{record.money['gain_over_best_constant']} more than the best single action for all",
-                f"parity: {parity.wrong_leaves} wrong leaves, raw difference {parity.max_raw_difference} "
-                f"on {parity.rows:,} test rows and {parity.edge_rows:,} edge rows",
-                f"bundle {self.released.bundle.manifest.version}, run {self.tracked.run_id}",
-            ]
+        table.caption = (
+            f"{record.rows['train']:,} rows learned from, {record.rows['test']:,} tested, "
+            f"{record.rows['dropped']:,} across the cut dropped; intervals are 95 %\n"
+            f"money: {record.money['model']} fen a row; "
+            f"{record.money['gain_over_best_constant']} more than the best single action for all\n"
+            f"parity: {parity.wrong_leaves} wrong leaves, raw difference {parity.max_raw_difference} "
+            f"on {parity.rows:,} test rows and {parity.edge_rows:,} edge rows\n"
+            f"bundle {self.released.bundle.manifest.version}, run {self.tracked.run_id}"
         )
         table.caption_justify = "left"
         return table
@@ -91,13 +92,13 @@ class Arrived:
         trained: Its model.
         alias: What the model became: `champion`, or `challenger` where a gate refused more.
         verdict: Why.
-        served: One answer, as it came over HTTP; none where the task has no route yet.
+        served: One answer, as it came over HTTP.
     """
 
     trained: Trained
     alias: str
     verdict: str
-    served: Mapping[str, object] | None
+    served: Mapping[str, object]
 
     def as_dict(self) -> dict[str, object]:
         """What `shepherd run --json` prints of the task."""
@@ -196,12 +197,41 @@ def _promoted(task: Task, home: Path) -> tuple[str, str]:
 
 
 def _served(fitted: Fitted, home: Path, alias: str) -> dict[str, object]:
-    """Ask a server of its own about the test row that the model thinks likeliest."""
-    said = fitted.predictions
+    """Ask a server of its own: about a member's offers where the task ranks offers, else about one row.
+
+    The row is the likeliest of the test; of a member's offers, at the moment that row was for.
+    """
+    said, task = fitted.predictions, fitted.model.task
     row = int(said.probability.argmax())
-    names = fitted.model.task.features.names
-    with server(home, alias) as url:
-        return ask_batch(url, fitted.model.task.name, dict(zip(names, said.matrix[row].tolist(), strict=True)))
+    with server(home, "--pointer", alias) as url:
+        if task.rows == SENDS:
+            member, at = _asked(fitted, str(said.row_id[row]))
+            return ask_offers(url, member, at)
+        values = (None if math.isnan(value) else value for value in said.matrix[row].tolist())
+        return {"answers": ask_rows(url, task.name, [dict(zip(task.features.names, values, strict=True))])}
+
+
+def _asked(fitted: Fitted, row_id: str) -> tuple[str, datetime]:
+    """Whose row it is, and its moment."""
+    rows = pq.read_table(fitted.built.path, columns=["row_id", "member_id", "as_of"], filters=[("row_id", "=", row_id)])
+    (row,) = rows.to_pylist()
+    return str(row["member_id"]), row["as_of"]
+
+
+def _answer_table(arrived: Arrived) -> Table:
+    """The answer as it came, for a person."""
+    table = Table(title="One answer over HTTP", title_justify="left", show_header=False)
+    answers = arrived.served.get("offers") or arrived.served.get("answers") or []
+    for name in ("member_id", "at", "no_offer"):
+        if name in arrived.served:
+            table.add_row(name, str(arrived.served[name]))
+    for answer in answers if isinstance(answers, list) else []:
+        worth = f"{answer['probability']:.3f}: {answer['action']}, worth {answer['expected_value_fen']:.0f} fen"
+        sentences = [reason["sentence"] for reason in answer["reasons"]]
+        table.add_row(str(answer.get("offer_id", "row")), "\n".join([worth, *sentences]))
+    table.caption = f"{arrived.alias}: {arrived.verdict}"
+    table.caption_justify = "left"
+    return table
 
 
 def _steps_table(walked: Walked) -> Table:

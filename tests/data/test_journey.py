@@ -1,9 +1,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -22,10 +22,9 @@ def grocery(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     return complete_journey(tmp_path_factory.mktemp("journey") / "tables")
 
 
-@pytest.fixture(scope="module")
-def connection(grocery: DataSet) -> Iterator[duckdb.DuckDBPyConnection]:
-    with grocery.connect() as opened:
-        yield opened
+def answer(data_set: DataSet, query: str) -> list[Any]:
+    with data_set.connect() as connection:
+        return connection.execute(query).fetchall()
 
 
 def test_the_real_data_keeps_every_contract(grocery: DataSet) -> None:
@@ -48,17 +47,17 @@ def test_the_real_data_keeps_every_contract(grocery: DataSet) -> None:
     [(f"ends_at <= {AUGUST}", 2466, 262), (f"starts_at >= {AUGUST}", 3739, 513)],
 )
 def test_campaigns_before_and_after_august_hold_the_known_sends(
-    connection: duckdb.DuckDBPyConnection, campaigns: str, sends: int, redeemed: int
+    grocery: DataSet, campaigns: str, sends: int, redeemed: int
 ) -> None:
     query = f"""
         SELECT count(*), count(redemptions.send_id)
         FROM sends JOIN campaigns USING (campaign_id) LEFT JOIN redemptions USING (send_id)
         WHERE {campaigns}
     """
-    assert connection.execute(query).fetchall() == [(sends, redeemed)]
+    assert answer(grocery, query) == [(sends, redeemed)]
 
 
-def test_money_is_whole_cents_and_adds_up_to_the_source(connection: duckdb.DuckDBPyConnection) -> None:
+def test_money_is_whole_cents_and_adds_up_to_the_source(grocery: DataSet) -> None:
     source = journey._source_folder() / "transactions.parquet"
     paid, off, coupons = (
         "sales_value",
@@ -67,20 +66,20 @@ def test_money_is_whole_cents_and_adds_up_to_the_source(connection: duckdb.DuckD
     )
     cents = ", ".join(f"round(sum(100 * ({part})))::BIGINT" for part in (paid, off, coupons))
     ours = "SELECT sum(amount_fen)::BIGINT, sum(discount_fen)::BIGINT, sum(coupon_discount_fen)::BIGINT FROM orders"
-    assert connection.execute(ours).fetchall() == connection.execute(f"SELECT {cents} FROM '{source}'").fetchall()
+    assert answer(grocery, ours) == answer(grocery, f"SELECT {cents} FROM '{source}'")
 
 
-def test_a_send_offers_the_booklet_of_its_campaign_from_start_to_end(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_send_offers_the_booklet_of_its_campaign_from_start_to_end(grocery: DataSet) -> None:
     query = """
         SELECT sends.offer_id, kind, len(product_ids), epoch_us(sends.ts), epoch_us(ends_at), arm
         FROM sends JOIN offers USING (offer_id) WHERE send_id = '18-1029'
     """
     start = int(datetime(2017, 10, 30, tzinfo=UTC).timestamp() * 1e6)
     end = int(datetime(2017, 12, 25, tzinfo=UTC).timestamp() * 1e6)
-    assert connection.execute(query).fetchall() == [("booklet-18", "type_a", 35513, start, end, "treated")]
+    assert answer(grocery, query) == [("booklet-18", "type_a", 35513, start, end, "treated")]
 
 
-def test_every_use_of_a_coupon_is_kept_and_the_first_is_the_redemption(connection: duckdb.DuckDBPyConnection) -> None:
+def test_every_use_of_a_coupon_is_kept_and_the_first_is_the_redemption(grocery: DataSet) -> None:
     query = """
         SELECT count(*), count(DISTINCT send_id), count(*) FILTER (uses.ts < redemptions.ts),
             count(*) FILTER (uses.ts < sends.ts), count(offers.offer_id)
@@ -88,7 +87,7 @@ def test_every_use_of_a_coupon_is_kept_and_the_first_is_the_redemption(connectio
         JOIN redemptions USING (send_id) JOIN sends USING (send_id)
         LEFT JOIN offers ON offers.offer_id = uses.offer_id AND offers.kind = 'coupon'
     """
-    assert connection.execute(query).fetchall() == [(2102, 792, 0, 0, 2102)]
+    assert answer(grocery, query) == [(2102, 792, 0, 0, 2102)]
 
 
 def test_a_second_call_reads_what_was_written_and_a_changed_mapping_writes_anew(

@@ -1,6 +1,5 @@
 """A value is read out of text and out of every Parquet type alike, or it is refused: never guessed."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -23,29 +22,22 @@ ZONES = (
 )
 
 
-@pytest.fixture(scope="module")
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(config={"autoinstall_known_extensions": False}) as opened:
-        opened.execute("SET TimeZone = 'UTC'")
-        for macro in MACROS:
-            opened.execute(macro)
-        yield opened
-
-
-def read(
-    connection: duckdb.DuckDBPyConnection, kind: Kind, values: pa.Array, *, is_text: bool, zone: str | None = None
-) -> list[object]:
+def read(kind: Kind, values: pa.Array, *, is_text: bool, zone: str | None = None) -> list[object]:
     """Each value as its kind says, or the name of the fault that refuses it."""
-    connection.register("given", pa.table({"x": values}))
-    ((_, found, *_),) = connection.execute("DESCRIBE given").fetchall()
-    how = reading(Column("x", kind, "a value"), found, is_text=is_text, zone=zone)
-    assert how is not None
-    faults = " ".join(f"WHEN {fault.condition} THEN '{fault.name}'" for fault in how.faults)
-    named = f"CASE {faults} END" if faults else "NULL"
-    rows = connection.sql(f"SELECT {how.sql()} AS value, {named} AS fault, typeof({how.sql()}) AS type FROM given")
-    read_rows = rows.to_arrow_table().to_pylist()
-    assert {row["type"] for row in read_rows} <= {SQL_TYPES[kind].replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")}
-    return [row["value"] if row["fault"] is None else row["fault"] for row in read_rows]
+    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for macro in MACROS:
+            connection.execute(macro)
+        connection.register("given", pa.table({"x": values}))
+        ((_, found, *_),) = connection.execute("DESCRIBE given").fetchall()
+        how = reading(Column("x", kind, "a value"), found, is_text=is_text, zone=zone)
+        assert how is not None
+        faults = " ".join(f"WHEN {fault.condition} THEN '{fault.name}'" for fault in how.faults)
+        named = f"CASE {faults} END" if faults else "NULL"
+        query = f"SELECT {how.sql()} AS value, {named} AS fault, typeof({how.sql()}) AS type FROM given"
+        rows = connection.sql(query).to_arrow_table().to_pylist()
+    assert {row["type"] for row in rows} <= {SQL_TYPES[kind].replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")}
+    return [row["value"] if row["fault"] is None else row["fault"] for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -88,10 +80,8 @@ def read(
         ("instant", "infinity", "instant"),
     ],
 )
-def test_text_is_read_to_the_letter(
-    connection: duckdb.DuckDBPyConnection, kind: Kind, text: str, value: object
-) -> None:
-    (got,) = read(connection, kind, pa.array([text]), is_text=True)
+def test_text_is_read_to_the_letter(kind: Kind, text: str, value: object) -> None:
+    (got,) = read(kind, pa.array([text]), is_text=True)
     assert got == value
 
 
@@ -116,10 +106,8 @@ def test_text_is_read_to_the_letter(
         ("text_list", pa.array([[1, 2]]), [["1", "2"]]),
     ],
 )
-def test_parquet_types_are_widened_only_where_nothing_is_lost(
-    connection: duckdb.DuckDBPyConnection, kind: Kind, stored: pa.Array, values: list[object]
-) -> None:
-    assert read(connection, kind, stored, is_text=False) == values
+def test_parquet_types_are_widened_where_nothing_is_lost(kind: Kind, stored: pa.Array, values: list[object]) -> None:
+    assert read(kind, stored, is_text=False) == values
 
 
 @pytest.mark.parametrize(
@@ -162,22 +150,20 @@ def _clocks_near_changes(wall: ZoneInfo) -> list[datetime]:
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_a_wall_clock_is_an_instant_only_where_there_is_exactly_one(
-    connection: duckdb.DuckDBPyConnection, zone: str
-) -> None:
+def test_a_wall_clock_is_an_instant_only_where_there_is_exactly_one(zone: str) -> None:
     clocks = _clocks_near_changes(ZoneInfo(zone))
     expected: list[object] = []
     for clock in clocks:
         moments = _moments(clock, ZoneInfo(zone))
         expected.append("skipped" if not moments else "repeated" if len(moments) > 1 else moments.pop())
     texts = pa.array([clock.isoformat(sep=" ") for clock in clocks])
-    assert read(connection, "instant", texts, is_text=True, zone=zone) == expected
-    assert read(connection, "instant", pa.array(clocks, pa.timestamp("us")), is_text=False, zone=zone) == expected
+    assert read("instant", texts, is_text=True, zone=zone) == expected
+    assert read("instant", pa.array(clocks, pa.timestamp("us")), is_text=False, zone=zone) == expected
     if zone != "Asia/Shanghai":
         assert {"skipped", "repeated"} <= {found for found in expected if isinstance(found, str)}
 
 
-def test_an_offset_outweighs_the_zone_given(connection: duckdb.DuckDBPyConnection) -> None:
+def test_an_offset_outweighs_the_zone_given() -> None:
     texts = pa.array(["2017-01-01T10:00:00+01:00", "2017-01-01T10:00:00"])
     expected = [datetime(2017, 1, 1, 9, tzinfo=UTC), datetime(2017, 1, 1, 2, tzinfo=UTC)]
-    assert read(connection, "instant", texts, is_text=True, zone="Asia/Shanghai") == expected
+    assert read("instant", texts, is_text=True, zone="Asia/Shanghai") == expected

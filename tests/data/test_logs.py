@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import DataError
@@ -87,8 +87,10 @@ def counted_once(lines: Rows) -> Rows:
     return kept
 
 
-moments = st.integers(0, 100).map(lambda days: START + timedelta(days=days)) | st.integers(0, 40).map(
-    lambda half_days: START + timedelta(hours=12 * half_days)
+moments = (
+    st.sampled_from([START + timedelta(days=days) for days in (0, 35, 36, 70, 71)])
+    | st.integers(0, 100).map(lambda days: START + timedelta(days=days))
+    | st.integers(0, 40).map(lambda half_days: START + timedelta(hours=12 * half_days))
 )
 lines = st.lists(
     st.fixed_dictionaries(
@@ -114,6 +116,7 @@ def essence(row: dict[str, Any], *names: str) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("line_id", "seen_at", "ts", "member_id", "amount_fen", *names))
 
 
+@settings(deadline=None, max_examples=60)
 @given(lines)
 def test_orders_are_lines_as_they_arrived_with_category_and_brand(given_lines: Rows) -> None:
     with shop(given_lines) as connection:
@@ -122,6 +125,7 @@ def test_orders_are_lines_as_they_arrived_with_category_and_brand(given_lines: R
     assert sorted((essence(row, "category") for row in rows), key=str) == sorted(expected, key=str)
 
 
+@settings(deadline=None, max_examples=60)
 @given(lines)
 def test_a_basket_is_its_lines_summed_from_the_first_arrival(given_lines: Rows) -> None:
     with shop(given_lines) as connection:
@@ -139,6 +143,7 @@ def test_a_basket_is_its_lines_summed_from_the_first_arrival(given_lines: Rows) 
         assert row["margin_fen"] is None
 
 
+@settings(deadline=None, max_examples=60)
 @given(lines, st.sets(st.tuples(st.sampled_from(["ann", "bo", None]), st.sampled_from([*HOLDS, "unheard", None]))))
 def test_offer_logs_hold_the_asked_pairs_and_no_others(
     given_lines: Rows, asked: set[tuple[str | None, str | None]]

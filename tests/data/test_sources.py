@@ -8,7 +8,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.contracts import TABLES
@@ -111,12 +111,13 @@ def test_the_content_hash_follows_names_and_bytes_and_nothing_else(sound: Tables
     first = open_folder(write(sound, "first")).content_hash()
     assert open_folder(write(sound, "second")).content_hash() == first
     renamed = write(sound, "third")
-    (renamed / "sends.parquet").rename(renamed / "other.parquet")
+    (renamed / "sends.parquet").rename(renamed / "sent.parquet")
     assert open_folder(renamed).content_hash() != first
     sound["orders"]["amount_fen"] = [500, 1200, 451]
     assert open_folder(write(sound, "fourth")).content_hash() != first
 
 
+@settings(deadline=None)
 @given(changed=st.integers(0, 2), by=st.integers(1, 10**9))
 def test_the_content_hash_moves_with_any_value(changed: int, by: int) -> None:
     files = fsspec.filesystem("memory")
@@ -170,6 +171,16 @@ def test_all_unfit_files_are_named_at_once(sound: Tables, write: Writer) -> None
         "brand/members.parquet: column member_id: found the type DOUBLE; expected text; store it as a string",
     ):
         assert fault in message
+
+
+def test_names_are_taken_to_the_letter(sound: Tables, write: Writer) -> None:
+    root = write(sound, "copy [1] of 'brand' *?")
+    (root / "stores").mkdir()
+    (root / "stores" / "a[b].csv").write_text(STORES)
+    (root / "x*.parquet").write_bytes((root / "members.parquet").read_bytes())
+    connection = open_folder(root).connect()
+    assert rows(connection, "SELECT store_id FROM stores") == [{"store_id": "a"}]
+    assert rows(connection, 'SELECT count(*) AS n FROM "x*"') == [{"n": 2}]
 
 
 def test_a_folder_that_is_not_there_or_holds_no_table_is_refused(tmp_path: Path) -> None:

@@ -433,7 +433,7 @@ def test_all_that_is_wrong_in_the_environment_is_said_at_once(monkeypatch: pytes
 
 
 def test_serving_without_a_model_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"Pointer .*champion: found no such file.*`shepherd run` does both"):
+    with pytest.raises(DataError, match=r"found no task with a champion.*`shepherd run` does both"):
         serve(tmp_path, "127.0.0.1", 0)
 
 

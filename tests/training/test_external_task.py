@@ -21,9 +21,8 @@ TASK = Path(__file__).parent / "resources" / "renewal.py"
 
 
 def _shepherd(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "shepherd", *map(str, words)], capture_output=True, text=True, check=False
-    )  # noqa: S603 - our own command
+    command = [sys.executable, "-m", "shepherd", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
 
 
 def test_a_task_file_is_trained_exported_promoted_and_scored(contracts, tmp_path):

@@ -100,7 +100,8 @@ TASK = Task(
             "max_bin": 255,
         },
         bags=8,
-        monotone=dict.fromkeys(MORE_IS_LIKELIER, 1) | dict.fromkeys(LONGER_AGO_IS_LESS_LIKELY, -1),
+        more_is_likelier=MORE_IS_LIKELIER,
+        more_is_less_likely=LONGER_AGO_IS_LESS_LIKELY,
     ),
     search=search,
     metrics=(average_precision, roc_auc),
@@ -112,7 +113,6 @@ TASK = Task(
     baselines=(single_feature("past_redemption_rate", "member_redemption_rate"), logistic_regression()),
     slices=("kind",),
 )
-"""What the pay-off assumes: a booklet costs 50 fen to print and post, and a member who redeems brings 400 fen of margin.
-
-Put the campaign's own figures here; actions and their thresholds follow.
+"""The pay-off assumes that a booklet costs 50 fen to print and post, and that a member who redeems brings 400 fen of
+margin. Put the campaign's own figures here; actions and their thresholds follow.
 """
