@@ -137,8 +137,8 @@ def _rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
         raise DataError(
             f"the rows of task {task.name!r} ({task.rows.name}): found {rows.num_rows} rows, {repeated} of them with "
             f"the row_id of another, {rows['row_id'].null_count} without row_id, {rows['as_of'].null_count} without "
-            "as_of; expected at least one row, each with a row_id of its own and a moment; mend the query or the tables "
-            f"{', '.join(task.rows.tables)}"
+            "as_of; expected at least one row, each with a row_id of its own and a moment; mend the query or the "
+            f"tables {', '.join(task.rows.tables)}"
         )
     return rows
 

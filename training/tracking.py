@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import socket
 import subprocess
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -46,8 +46,10 @@ class Store:
 
     @property
     def command(self) -> str:
-        """What opens the page."""
-        return f"mlflow ui --backend-store-uri {self.uri}"
+        """What opens the page: a command, or the address of a server that runs already."""
+        if self.uri.startswith(("http://", "https://")):
+            return self.uri
+        return f"{Path(sys.executable).with_name('mlflow')} ui --backend-store-uri {self.uri}"
 
 
 @dataclass(frozen=True)
@@ -245,9 +247,3 @@ def _register(tracked: MlflowClient, run_id: str, task: str, fitted: Fitted, bun
     tracked.set_model_version_tag(name, version, BUNDLE, bundle.name)
     tracked.set_registered_model_alias(name, "challenger", version)
     return version
-
-
-def read_record(path: Path) -> dict[str, object]:
-    """A record as it was logged."""
-    record: dict[str, object] = json.loads(path.read_text())
-    return record

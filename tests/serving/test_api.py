@@ -493,7 +493,7 @@ from serving.app import load
 from serving.settings import Settings
 bundles, offers, campaigns = {[str(settings.bundles), str(settings.offers), str(settings.campaigns)]!r}
 settings = Settings(bundles=bundles, offers=offers, campaigns=campaigns)
-print(len(load(settings).answer("1029", datetime(2017, 12, 10, 12, tzinfo=UTC), 10).offers))
+print(len(load(settings).recommender.answer("1029", datetime(2017, 12, 10, 12, tzinfo=UTC), 10).offers))
 print({{"pandas", "lightgbm", "mlflow", "optuna", "sklearn", "duckdb", "onnx", "training"}} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", statements], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - ours
