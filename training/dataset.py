@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from data.sources import DataSet
+    from features.batch import Progress
     from training.task import Task
 
 POSITION = "shepherd_position"
@@ -75,10 +76,11 @@ class Built:
         return {"path": str(self.path), "rows": self.rows, "seconds": round(self.seconds, 3), "reused": self.reused}
 
 
-def build(task: Task, data_set: DataSet, folder: Path) -> Built:
+def build(task: Task, data_set: DataSet, folder: Path, progress: Progress | None = None) -> Built:
     """Compute what was known of every row of the task at its moment, and write it to `folder/TASK.parquet`.
 
-    A file that was built from the same data by the same declarations is used again.
+    A file that was built from the same data by the same declarations is used again. `progress` is told what was done
+    last, how many columns are done, and of how many.
 
     Raises:
         DataError: A table that the task needs is missing, or its rows break the promise of one row a row_id.
@@ -94,7 +96,7 @@ def build(task: Task, data_set: DataSet, folder: Path) -> Built:
         return Built(path, pq.read_metadata(path).num_rows, 0.0, reused=True)
     _require_tables(task, data_set)
     with data_set.connect() as connection:
-        report = build_features(task.features, connection, _rows(task, connection), path)
+        report = build_features(task.features, connection, _rows(task, connection), path, progress)
     stamp.with_suffix(".tmp").write_text(json.dumps({"question": question}))
     stamp.with_suffix(".tmp").replace(stamp)
     return Built(path, report.rows, report.seconds, reused=False)

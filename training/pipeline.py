@@ -97,7 +97,7 @@ def fit(
     """
     steps = Steps() if steps is None else steps
     with steps.step("build features") as step:
-        built = build(task, data_set, home / "features")
+        built = build(task, data_set, home / "features", step.reach)
         step.rows = built.rows
     table = examples(task, data_set, built)
     division = task.split.divide(table.as_of, table.closes_at)

@@ -83,8 +83,8 @@ class Temporal:
             raise DataError(
                 f"the cut at {_instant(cut):%Y-%m-%d %H:%M} UTC leaves {len(train)} rows to learn from and "
                 f"{len(test)} to test on (rows lie between {_day(as_of.min())} and {_day(as_of.max())}, "
-                f"their labels close between {_day(closes_at.min())} and {_day(closes_at.max())}): expected some on both "
-                "sides; name another cut with --test-from"
+                f"their labels close between {_day(closes_at.min())} and {_day(closes_at.max())}): expected some "
+                "on both sides; name another cut with --test-from"
             )
         return Division(train, test, dropped, _instant(cut))
 

@@ -35,6 +35,12 @@ class Step:
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0], amount)
 
+    def reach(self, what: str, done: int, total: int) -> None:
+        """Set the bar to `done` of `total`, and say what was done last."""
+        if self._bar is not None:
+            description = f"{self.name}: {what}"
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total, description=description)
+
     def as_dict(self) -> dict[str, str | int | float | None]:
         """For JSON."""
         return {"name": self.name, "seconds": round(self.seconds, 3), "rows": self.rows}
@@ -45,7 +51,7 @@ class Steps:
     """What has been done so far, in order.
 
     Attributes:
-        console: Where bars are drawn; none, and nothing is drawn.
+        console: Where bars are drawn; none is drawn without one, nor into a file or a pipe.
         done: The finished steps.
     """
 
@@ -57,7 +63,7 @@ class Steps:
         """Time what happens inside, under a bar of `total` advances (a spinner where that is not known)."""
         step = Step(name)
         started = time.perf_counter()
-        if self.console is None:
+        if self.console is None or not self.console.is_terminal:
             yield step
         else:
             with _bar(self.console) as bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import socket
@@ -76,6 +77,8 @@ def client(where: Store) -> MlflowClient:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import mlflow  # noqa: PLC0415 - nine seconds cold, and its telemetry starts with the import
 
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     mlflow.set_tracking_uri(where.uri)
     return mlflow.MlflowClient(tracking_uri=where.uri)
 

@@ -136,7 +136,7 @@ def build(task: Task, data_set: DataSet, *, now: datetime, home: Path = HOME, st
     steps = Steps() if steps is None else steps
     _check(data_set, now, steps)
     with steps.step("build features") as step:
-        built = build_features(task, data_set, home / "features")
+        built = build_features(task, data_set, home / "features", step.reach)
         step.rows = built.rows
     return built
 

@@ -1,0 +1,13 @@
+"""Write the generated pages of the documentation anew: `make docs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data.dictionary import tables_page
+
+PAGES = {"tables.md": tables_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (Path(__file__).parent / name).write_text(page(), encoding="utf-8")
