@@ -9,15 +9,19 @@ from data.contracts import TABLES
 if TYPE_CHECKING:
     from data.contracts import Column, Table
 
+_INTRODUCTION = (
+    "Made from `data/contracts.py` by `make docs`. A table is one Parquet or CSV file of its name, or a folder of "
+    "parts; all tables that a task does not use may be missing. Times carry a zone, or `--time-zone` is given. "
+    "Money is whole fen (cents of whatever the currency). Further columns and tables pass through untouched."
+)
+
 
 def tables_page() -> str:
     """The page, in Markdown; `make docs` writes it and a test holds it true."""
     parts = [
         "# The tables",
         "",
-        "Made from `data/contracts.py` by `make docs`. A table is one Parquet or CSV file of its name, or a folder of "
-        "parts; all tables that a task does not use may be missing. Times carry a zone, or `--time-zone` is given. "
-        "Money is whole fen (cents of whatever the currency). Further columns and tables pass through untouched.",
+        _INTRODUCTION,
         "",
     ]
     for table in TABLES.values():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
 from data.errors import DataError, UsageError
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
-
-_NEWTON_STEPS = 100
-_CONVERGED = 1e-12
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,15 @@ def fit_sigmoid(raw: Array, label: NDArray[np.number]) -> Sigmoid:
     """
     score, outcome = _checked(raw, label)
     yes = outcome.sum()
-    no = outcome.size - yes
-    target = np.where(outcome == 1, (yes + 1) / (yes + 2), 1 / (no + 2))
-    # Newton's steps are taken on the standardised score, where both parameters have the same scale.
+    target = np.where(outcome == 1, (yes + 1) / (yes + 2), 1 / (outcome.size - yes + 2))
+    # A soft target is a row that counts partly as a yes and partly as a no; the score is standardised for the solver.
     centre, spread = score.mean(), score.std() or 1.0
-    design = np.column_stack(((score - centre) / spread, np.ones(score.size)))
-    slope, intercept = _logistic(design, target)
-    return Sigmoid(float(slope / spread), float(intercept - slope * centre / spread))
+    column = np.tile((score - centre) / spread, 2)[:, None]
+    answer = np.repeat((1, 0), score.size)
+    share = np.concatenate((target, 1 - target))
+    curve = LogisticRegression(C=np.inf, tol=1e-12, max_iter=1_000).fit(column, answer, sample_weight=share)
+    slope, intercept = float(curve.coef_[0, 0]), float(curve.intercept_[0])
+    return Sigmoid(slope / spread, intercept - slope * centre / spread)
 
 
 def fit_isotonic(raw: Array, label: NDArray[np.number]) -> Isotonic:
@@ -137,25 +137,3 @@ def _checked(raw: Array, label: NDArray[np.number]) -> tuple[Array, Array]:
     if problems:
         raise DataError("Calibration: " + "; ".join(problems) + "; pass raw scores and 0/1 labels of held-out rows.")
     return score, outcome
-
-
-def _logistic(design: Array, target: Array) -> Array:
-    """Newton's method for the logistic likelihood, halving a step that would not improve it."""
-    weights = np.zeros(design.shape[1])
-    loss = _loss(design @ weights, target)
-    for _ in range(_NEWTON_STEPS):
-        probability = 1.0 / (1.0 + np.exp(-(design @ weights)))
-        gradient = design.T @ (probability - target)
-        curvature = design.T @ (design * (probability * (1 - probability))[:, None])
-        step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
-        while (after := _loss(design @ (weights - step), target)) > loss + _CONVERGED * abs(loss):
-            step = step / 2
-        weights = weights - step
-        if np.abs(step).max() < _CONVERGED:
-            break
-        loss = after
-    return weights
-
-
-def _loss(score: Array, target: Array) -> float:
-    return float(np.sum(np.logaddexp(0.0, score) - target * score))
