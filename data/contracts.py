@@ -72,6 +72,12 @@ class Table:
     columns: tuple[Column, ...]
     references: tuple[Reference, ...] = ()
 
+    @property
+    def arrival(self) -> tuple[str, ...]:
+        """The columns of which the first that is not null says when a row could be known; none for lasting facts."""
+        names = {column.name for column in self.columns}
+        return tuple(name for name in ("received_at", "ts", "landed_at") if name in names)
+
     def column(self, name: str) -> Column:
         """The column of that name; KeyError if the table has none."""
         for column in self.columns:

@@ -154,7 +154,7 @@ _TABLES: Mapping[str, str] = {
 }
 
 
-def complete_journey(root: Path) -> DataSet:
+def complete_journey(root: str | Path) -> DataSet:
     """The Complete Journey tables in a folder, written on the first call and read again on later ones.
 
     Args:
@@ -163,7 +163,7 @@ def complete_journey(root: Path) -> DataSet:
     Raises:
         UsageError: the package is not installed, or the folder holds something else.
     """
-    source = _source_folder()
+    root, source = Path(root), _source_folder()
     stamp = {"source": importlib.metadata.version(_PACKAGE), "mapping": _mapping_hash()}
     written = _read_stamp(root)
     if written != stamp:

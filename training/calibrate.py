@@ -103,7 +103,7 @@ def fit_sigmoid(raw: Array, label: NDArray[np.number]) -> Sigmoid:
     yes = outcome.sum()
     target = np.where(outcome == 1, (yes + 1) / (yes + 2), 1 / (outcome.size - yes + 2))
     # A soft target is a row that counts partly as a yes and partly as a no; the score is standardised for the solver.
-    centre, spread = score.mean(), score.std() or 1.0
+    centre, spread = float(score.mean()), float(score.std()) or 1.0
     column = np.tile((score - centre) / spread, 2)[:, None]
     answer = np.repeat((1, 0), score.size)
     share = np.concatenate((target, 1 - target))

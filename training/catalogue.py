@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,8 @@ def _load(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} cannot be imported: expected a Python source file")
     module = importlib.util.module_from_spec(spec)
+    # Registered as every import is: a dataclass, for one, looks its own module up.
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 

@@ -95,8 +95,10 @@ def build(task: Task, data_set: DataSet, folder: Path, progress: Progress | None
     if path.exists() and stamp.exists() and json.loads(stamp.read_text())["question"] == question:
         return Built(path, pq.read_metadata(path).num_rows, 0.0, reused=True)
     _require_tables(task, data_set)
+    # Killed between the two, the file must not be taken for what an older stamp says of it.
+    stamp.unlink(missing_ok=True)
     with data_set.connect() as connection:
-        report = build_features(task.features, connection, _rows(task, connection), path, progress)
+        report = build_features(task.features, connection, task_rows(task, connection), path, progress)
     stamp.with_suffix(".tmp").write_text(json.dumps({"question": question}))
     stamp.with_suffix(".tmp").replace(stamp)
     return Built(path, report.rows, report.seconds, reused=False)
@@ -113,17 +115,19 @@ def examples(task: Task, data_set: DataSet, built: Built) -> Examples:
     _require_columns(task, table)
     with data_set.connect() as connection:
         labels = _labels(task, connection)
-    joined = _joined(task, labels, table)
+    truth = _joined(task, labels, table)
+    rows = table.take(truth[POSITION])
+    _require_values(task, rows)
     return Examples(
-        row_id=joined["row_id"].to_numpy(),
-        as_of=_instants(joined["as_of"]),
-        closes_at=_instants(joined["closes_at"]),
-        label=joined["label"].cast(pa.float64()).to_numpy(),
-        unit=_codes(joined[task.unit]),
-        group=_codes(joined[task.split.group]),
-        slices={name: joined[name].cast(pa.string()).to_numpy() for name in task.slices},
+        row_id=rows["row_id"].to_numpy(),
+        as_of=_instants(rows["as_of"]),
+        closes_at=_instants(truth["closes_at"]),
+        label=truth["label"].cast(pa.float64()).to_numpy(),
+        unit=_codes(rows[task.unit]),
+        group=_codes(rows[task.split.group]),
+        slices={name: rows[name].cast(pa.string()).to_numpy() for name in task.slices},
         features=tuple(task.features.names),
-        matrix=matrix(joined, task.features.names),
+        matrix=matrix(rows, task.features.names),
     )
 
 
@@ -132,7 +136,8 @@ def matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
     return np.column_stack([table[name].to_numpy().astype(np.float32) for name in names])
 
 
-def _rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def task_rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The rows of a task in the order of their moment, each with a key of its own."""
     rows: pa.Table = connection.sql(f"SELECT * FROM ({task.rows.sql}) ORDER BY as_of, row_id").to_arrow_table()
     repeated = rows.num_rows - pc.count_distinct(rows["row_id"]).as_py()
     if not rows.num_rows or repeated or rows["row_id"].null_count or rows["as_of"].null_count:
@@ -160,10 +165,17 @@ def _labels(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def _joined(task: Task, labels: pa.Table, table: pa.Table) -> pa.Table:
-    """The built rows with their labels, in the order they were built; rows without a label are left out."""
+    """Positions of the built rows that have a label, in the order they were built, with label and closes_at."""
+    held, asked = table["row_id"].type, labels["row_id"].type
+    if pa.types.is_integer(held) != pa.types.is_integer(asked):
+        raise DataError(
+            f"label {task.label.name!r} of task {task.name!r}: found row_id of {asked}, expected {held} as in "
+            f"{task.rows.name}; cast one of them in its query"
+        )
+    # Only keys are joined: rows may carry columns of any type, and of the names that a label has.
     joined = (
-        table.append_column(POSITION, pa.array(np.arange(table.num_rows)))
-        .join(labels, "row_id", join_type="inner")
+        pa.table({"row_id": table["row_id"], POSITION: np.arange(table.num_rows)})
+        .join(labels.set_column(0, "row_id", labels["row_id"].cast(held)), "row_id", join_type="inner")
         .sort_by(POSITION)
     )
     if not joined.num_rows:
@@ -193,6 +205,16 @@ def _require_columns(task: Task, table: pa.Table) -> None:
         raise UsageError(
             f"task {task.name!r} names columns that its rows have not: {', '.join(missing)}; "
             f"found {', '.join(name for name in table.column_names if name not in task.features.names)}"
+        )
+
+
+def _require_values(task: Task, rows: pa.Table) -> None:
+    empty = {name: rows[name].null_count for name in dict.fromkeys((task.unit, task.split.group))}
+    if any(empty.values()):
+        found = ", ".join(f"{name} in {count} rows" for name, count in empty.items() if count)
+        raise DataError(
+            f"the rows of task {task.name!r} ({task.rows.name}): found null in {found}; expected a value in each, "
+            "because intervals draw whole units and folds keep groups whole; mend the query"
         )
 
 

@@ -55,12 +55,14 @@ class Predictions:
 
     Attributes:
         row_id: Key of each row.
+        as_of: The moment of each row, microseconds since 1970 in UTC.
         label: What came true.
         probability: What was said.
         matrix: Their features, as served.
     """
 
     row_id: NDArray[np.object_]
+    as_of: NDArray[np.int64]
     label: NDArray[np.float64]
     probability: NDArray[np.float64]
     matrix: NDArray[np.float32]
@@ -111,10 +113,7 @@ def fit(
         model = _model(study)
     with steps.step("judge on the test") as step:
         step.rows = len(division.test)
-        matrix = table.matrix[division.test]
-        predictions = Predictions(
-            table.row_id[division.test], table.label[division.test], model.probability(matrix), matrix
-        )
+        predictions = _predict(model, table, division.test)
         record = _judge(study, model, predictions, data_set.content_hash())
     return Fitted(model, predictions, record, built)
 
@@ -145,6 +144,11 @@ def _model(study: _Study) -> Model:
     known = ~np.isnan(unseen)
     fit_calibrator = fit_sigmoid if task.learner.calibration == "sigmoid" else fit_isotonic
     return Model(task, booster, fit_calibrator(unseen[known], table.label[known]))
+
+
+def _predict(model: Model, table: Examples, rows: NDArray[np.intp]) -> Predictions:
+    matrix = table.matrix[rows]
+    return Predictions(table.row_id[rows], table.as_of[rows], table.label[rows], model.probability(matrix), matrix)
 
 
 def _judge(study: _Study, model: Model, predictions: Predictions, data_hash: str) -> Record:

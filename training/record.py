@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from numpy.typing import NDArray
 
     from training.interval import Interval
@@ -87,8 +86,17 @@ class Record:
 
     def as_dict(self) -> dict[str, object]:
         """For JSON: intervals as value, low and high; instants in ISO 8601; what has no meaning as null."""
-        plain: dict[str, object] = json.loads(json.dumps(dataclasses.asdict(self), default=str).replace("NaN", "null"))
-        return plain
+        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def calibration(label: NDArray[np.float64], probability: NDArray[np.float64], bins: int = 10) -> tuple[Bin, ...]:

@@ -69,7 +69,10 @@ def promote(task: str, home: Path, version: str | None = None) -> tuple[Gate, ..
 
 
 def gates(manifest: Manifest) -> tuple[Gate, ...]:
-    """What a champion has to show: the exported graph is the model, and it is ahead of every baseline."""
+    """What a champion has to show: the exported graph is the model, it was judged, and it is ahead of every baseline.
+
+    A figure without meaning (a test in which nothing came true) is absent from a manifest, so absence must not pass.
+    """
     parity = manifest.parity
     exact = parity.wrong_leaves == 0 and parity.max_raw_difference == 0.0
     found = f"{parity.wrong_leaves} wrong leaves, raw difference {parity.max_raw_difference}"
@@ -78,7 +81,9 @@ def gates(manifest: Manifest) -> tuple[Gate, ...]:
         for name, gain in manifest.metrics.items()
         if name.startswith("baseline/") and GAIN in name and not name.endswith(("_low", "_high"))
     ]
-    return (Gate("parity", found, "0 and 0.0", exact), *ahead)
+    figures = sum(name.startswith("test/") for name in manifest.metrics)
+    judged = Gate("judged", f"{figures} figures of the test", "some", figures > 0)
+    return (Gate("parity", found, "0 and 0.0", exact), judged, *ahead)
 
 
 def _alias(task: str, version: str, home: Path) -> None:

@@ -39,7 +39,8 @@ def server(home: Path, *options: str) -> Iterator[str]:
     """
     port = _free_port()
     url = f"http://{HOST}:{port}"
-    command = [sys.executable, "-m", "shepherd", "serve", "--home", str(home), "--port", str(port), *options]
+    # -P: a file of the working directory that is called data.py or features.py must not stand in for ours.
+    command = [sys.executable, "-P", "-m", "shepherd", "serve", "--home", str(home), "--port", str(port), *options]
     with TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said, env=dict(os.environ)) as process:  # noqa: S603 - our own command
         try:
             _wait_until_ready(process, url, said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.errors import DependencyDown
 from training.curves import draw
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class Store:
         """What opens the page: a command, or the address of a server that runs already."""
         if self.uri.startswith(("http://", "https://")):
             return self.uri
-        return f"{Path(sys.executable).with_name('mlflow')} ui --backend-store-uri {self.uri}"
+        return shlex.join([str(Path(sys.executable).with_name("mlflow")), "ui", "--backend-store-uri", self.uri])
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,26 @@ def store(home: Path) -> Store:
 
 
 def client(where: Store) -> MlflowClient:
-    """A client of the store; MLflow is told to send no word of its use anywhere before it is first imported."""
+    """A client of a store that answers; MLflow is told to send no word of its use anywhere before its first import.
+
+    Raises:
+        DependencyDown: The store does not answer.
+    """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import mlflow  # noqa: PLC0415 - nine seconds cold, and its telemetry starts with the import
 
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     mlflow.set_tracking_uri(where.uri)
-    return mlflow.MlflowClient(tracking_uri=where.uri)
+    try:
+        tracked = mlflow.MlflowClient(tracking_uri=where.uri)
+        tracked.search_experiments(max_results=1)
+    except (mlflow.MlflowException, ImportError) as refusal:
+        raise DependencyDown(
+            f"MLflow's store at {where.uri}: found no answer ({refusal}), expected a store of runs; start its server, "
+            "mend MLFLOW_TRACKING_URI, or unset it to track in a file under --home"
+        ) from refusal
+    return tracked
 
 
 def track(fitted: Fitted, bundle: Path, where: Store) -> Tracked:

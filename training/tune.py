@@ -11,7 +11,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from data.errors import DataError
+from data.errors import DataError, UsageError
 from training.learner import raw_scores
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from training.dataset import Examples
     from training.split import Fold
     from training.task import Parameters, Task
+
+_DRAWS = 8
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,13 @@ def search(
         seed: Where chance starts.
         folder: Where the journal of trials lies; a journal is only gone on with for the same rows, features and folds.
         advance: Called after each trial.
+
+    Raises:
+        UsageError: No trial is asked for.
+        DataError: The first metric has no meaning on a fold.
     """
+    if trials < 1:
+        raise UsageError(f"a search needs at least one trial, the task's own parameters: found trials={trials}")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     journal = folder / f"{task.name}-{_question(task, examples, folds, seed)}.journal"
@@ -82,7 +90,7 @@ def search(
     study.sampler = optuna.samplers.TPESampler(seed=seed + done)
 
     def objective(trial: optuna.Trial) -> float:
-        parameters = {} if trial.number == 0 else task.search(trial)
+        parameters = task.search(trial) if _own(_finished(study)) else {}
         trial.set_user_attr("parameters", dict(parameters))
         values = fold_values(task, examples, folds, parameters, seed)
         if np.isnan(values).any():
@@ -96,7 +104,7 @@ def search(
 
     study.optimize(objective, n_trials=max(0, trials - done))
     finished = _finished(study)
-    default = next(trial for trial in finished if trial.number == 0)
+    default = _own(finished)[0]
     chosen = _chosen(finished, default, 1 if metric.greater_is_better else -1)
     return Tuned(
         dict(chosen.user_attrs["parameters"]),
@@ -139,6 +147,11 @@ def out_of_fold(
     return scores
 
 
+def _own(finished: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials of the task's own parameters; not known by their number, because the first may have been killed."""
+    return [trial for trial in finished if not trial.user_attrs["parameters"]]
+
+
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
 
@@ -151,7 +164,17 @@ def _question(task: Task, examples: Examples, folds: Sequence[Fold], seed: int) 
     for fold in folds:
         digest.update(fold.fit.tobytes())
         digest.update(fold.validate.tobytes())
-    space = task.search.__code__.co_code + repr(task.search.__code__.co_consts).encode()
-    digest.update(space)
+    digest.update(repr(_space(task)).encode())
     digest.update(repr((examples.features, task.learner, task.metrics[0].name, seed)).encode())
     return digest.hexdigest()[:16]
+
+
+def _space(task: Task) -> list[tuple[object, ...]]:
+    """What the search asks of a few seeded trials and makes of them: the same however its function is written."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    draws: list[tuple[object, ...]] = []
+    for _ in range(_DRAWS):
+        trial = study.ask()
+        parameters = task.search(trial)
+        draws.append((sorted(trial.distributions.items()), sorted(parameters.items())))
+    return draws

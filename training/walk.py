@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow.parquet as pq
 from rich.table import Table
 
@@ -14,6 +16,7 @@ from data.checks import require
 from data.errors import GateRefused
 from data.questions import SENDS
 from training.dataset import build as build_features
+from training.leakage import refuse_look_ahead
 from training.pipeline import HOME, TRIALS, fit
 from training.registry import challenge, promote
 from training.release import release
@@ -23,7 +26,6 @@ from training.tracking import store, track
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from data.sources import DataSet
@@ -155,11 +157,13 @@ def train(
 
     Raises:
         DataError: The data break their contracts; nothing was written.
-        GateRefused: The export could not be proven exact.
+        GateRefused: A feature saw what came later, or the export could not be proven exact; nothing was exported.
     """
     steps = Steps() if steps is None else steps
     _check(data_set, now, steps)
     fitted = fit(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
+    with steps.step("look for leakage") as step:
+        step.rows = refuse_look_ahead(task, data_set, _middle(fitted))
     with steps.step("export and prove parity") as step:
         released = release(fitted, home)
         parity = released.bundle.manifest.parity
@@ -186,6 +190,12 @@ def walk(task: Task, data_set: DataSet, *, now: datetime, home: Path, trials: in
 def _check(data_set: DataSet, now: datetime, steps: Steps) -> None:
     with steps.step("check the tables") as step:
         step.rows = sum(require(data_set, now).tables.values())
+
+
+def _middle(fitted: Fitted) -> datetime:
+    """The moment of the middle row of the test."""
+    moments = np.sort(fitted.predictions.as_of)
+    return datetime.fromtimestamp(int(moments[len(moments) // 2]) / 1_000_000, UTC)
 
 
 def _promoted(task: Task, home: Path) -> tuple[str, str]:

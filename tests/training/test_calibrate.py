@@ -94,3 +94,8 @@ def test_numbers_that_are_no_calibrator_are_refused() -> None:
         Sigmoid(float("nan"), 0.0)
     with pytest.raises(UsageError, match="strictly rising; found probabilities outside 0 to 1 or falling"):
         Isotonic((1.0, 1.0), (0.5, 0.4))
+
+
+def test_a_fitted_curve_is_of_plain_numbers_that_a_manifest_can_hold() -> None:
+    fitted = fit_sigmoid(np.array([-1.0, 0.5, 2.0, 3.0]), np.array([0, 1, 0, 1]))
+    assert (type(fitted.slope), type(fitted.intercept)) == (float, float)
