@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from serving.app import create_app, load
+from serving.bundle import read, resolve
+from serving.rows import MOST_ROWS, RowsRefused, answer_rows
+from serving.scorer import Scorer
+from tests.serving.conftest import NAMES, rows
+
+
+@pytest.fixture(scope="module")
+def scorer(home):
+    return Scorer(read(resolve(home / "bundles", "coupon", "champion")))
+
+
+def _lines(matrix):
+    values = ([None if np.isnan(value) else float(value) for value in row] for row in matrix)
+    return "\n".join(json.dumps(dict(zip(NAMES, row, strict=True))) for row in values).encode()
+
+
+def _post(app_settings, task, body):
+    async def asked():
+        app = create_app(app_settings)
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+                return await client.post(f"/v1/{task}/batch", content=body)
+
+    return asyncio.run(asked())
+
+
+def test_every_row_gets_the_answer_it_would_get_alone(scorer):
+    matrix = rows(60)
+    answers = [json.loads(line) for line in answer_rows(scorer, _lines(matrix)).splitlines()]
+    assert [answer["probability"] for answer in answers] == scorer.probability(matrix).tolist()
+    for row, answer in zip(matrix, answers, strict=True):
+        assert json.loads(answer_rows(scorer, _lines(row[None]))) == answer
+    assert {answer["action"] for answer in answers} == {"none", "send"}
+
+
+def test_a_batch_over_http_is_json_lines_in_and_out(settings):
+    reply = _post(settings, "coupon", _lines(rows(3)))
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "application/x-ndjson")
+    assert len(reply.text.splitlines()) == 3
+
+
+def test_all_problems_of_all_lines_are_named_at_once_and_nothing_is_scored(settings):
+    good = json.loads(_lines(rows(1)))
+    lines = [
+        good,
+        {**good, NAMES[0]: "many"},
+        {name: value for name, value in good.items() if name != NAMES[1]},
+        {**good, "password": 1},
+        {**good, NAMES[2]: 1e300},
+        [1, 2],
+    ]
+    reply = _post(settings, "coupon", "\n".join(map(json.dumps, lines)))
+    assert reply.status_code == 422
+    problems = reply.json()["error"]["problems"]
+    assert [problem["where"] for problem in problems] == ["line 2", "line 3", "line 4", "line 5", "line 6"]
+    assert problems[1]["found"] == "1 features missing"
+    assert problems[1]["expected"] == NAMES[1]
+    assert "password" not in reply.text
+
+
+@pytest.mark.parametrize(("body", "found"), [(b"", "0 lines"), (b"{}\n" * (MOST_ROWS + 1), f"{MOST_ROWS + 1} lines")])
+def test_too_few_and_too_many_rows_are_refused(scorer, body, found):
+    with pytest.raises(RowsRefused) as refused:
+        answer_rows(scorer, body)
+    assert refused.value.problems[0].found == found
+
+
+def test_a_task_without_a_model_is_not_found_and_not_echoed(settings):
+    reply = _post(settings, "secret-task", b"{}")
+    assert reply.status_code == 404
+    assert "secret" not in reply.text
+
+
+@hypothesis_settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200))
+def test_no_body_breaks_it(home, body):
+    scorer = Scorer(read(resolve(home / "bundles", "coupon", "champion")))
+    with pytest.raises(RowsRefused):
+        answer_rows(scorer, body)
+
+
+def test_a_home_whose_offers_task_has_no_model_serves_the_others(settings):
+    desk = load(settings.model_copy(update={"task": "renewal"}))
+    assert list(desk.scorers) == ["coupon"]
+    assert desk.recommender is None
+    assert "renewal" in desk.obstacle
