@@ -28,7 +28,7 @@ DataOption = Annotated[
 ZoneOption = Annotated[
     str | None, typer.Option("--time-zone", help="Zone of times that name none, such as Asia/Shanghai.")
 ]
-HomeOption = Annotated[Path, typer.Option("--home", help="Folder for everything that is written.")]
+HomeOption = Annotated[Path, typer.Option("--home", file_okay=False, help="Folder for everything that is written.")]
 TaskOption = Annotated[str, typer.Option("--task", help="Name of a task, or path of a Python file that holds TASK.")]
 TrialsOption = Annotated[
     int, typer.Option("--trials", min=1, help="Sets of parameters to try in all; a stopped search goes on.")

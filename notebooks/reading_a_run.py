@@ -20,7 +20,6 @@ import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import mlflow
 
 from training.tracking import EXPERIMENT, client, store
 
@@ -29,9 +28,7 @@ task = os.environ.get("SHEPHERD_TASK", "coupon")
 tracked = client(store(home))
 experiment = tracked.get_experiment_by_name(EXPERIMENT.format(task=task))
 run = tracked.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'", max_results=1)[0]
-record = json.loads(
-    Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="record.json")).read_text()
-)
+record = json.loads(Path(tracked.download_artifacts(run.info.run_id, "record.json")).read_text())
 print(run.info.run_name, "·", run.data.tags["mlflow.note.content"], sep="\n")
 
 # %% [markdown]

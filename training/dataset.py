@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import duckdb
     from numpy.typing import NDArray
 
+    from data.questions import Label, Rows
     from data.sources import DataSet
     from features.batch import Progress
     from training.task import Task
@@ -39,7 +40,7 @@ class Examples:
         label: What came true, shape (rows,).
         unit: Code of the independent unit (member, ring) of each row.
         group: Code of what folds may not divide (campaign) of each row.
-        slices: Values of the columns that the report is repeated by.
+        slices: Values of the columns that the report is repeated by, as text; `null` where there is none.
         features: Names of the columns of `matrix`.
         matrix: Feature values as they are served: float32, NaN for null, shape (rows, features).
     """
@@ -125,7 +126,7 @@ def examples(task: Task, data_set: DataSet, built: Built) -> Examples:
         label=truth["label"].cast(pa.float64()).to_numpy(),
         unit=_codes(rows[task.unit]),
         group=_codes(rows[task.split.group]),
-        slices={name: rows[name].cast(pa.string()).to_numpy() for name in task.slices},
+        slices={name: rows[name].cast(pa.string()).fill_null(pa.scalar("null")).to_numpy() for name in task.slices},
         features=tuple(task.features.names),
         matrix=matrix(rows, task.features.names),
     )
@@ -138,7 +139,7 @@ def matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
 
 def task_rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """The rows of a task in the order of their moment, each with a key of its own."""
-    rows: pa.Table = connection.sql(f"SELECT * FROM ({task.rows.sql}) ORDER BY as_of, row_id").to_arrow_table()
+    rows = _answer(task, task.rows, connection, f"SELECT * FROM ({task.rows.sql}) ORDER BY as_of, row_id")
     repeated = rows.num_rows - pc.count_distinct(rows["row_id"]).as_py()
     if not rows.num_rows or repeated or rows["row_id"].null_count or rows["as_of"].null_count:
         raise DataError(
@@ -150,8 +151,19 @@ def task_rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     return rows
 
 
+def _answer(task: Task, asked: Rows | Label, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    try:
+        table: pa.Table = connection.sql(sql).to_arrow_table()
+    except (duckdb.ProgrammingError, duckdb.DataError) as refusal:
+        raise UsageError(
+            f"the query of {asked.name!r} of task {task.name!r} cannot be answered: {refusal}\nMend the query, or the "
+            f"tables {', '.join(asked.tables)}"
+        ) from refusal
+    return table
+
+
 def _labels(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    labels: pa.Table = connection.sql(f"SELECT row_id, label, closes_at FROM ({task.label.sql})").to_arrow_table()
+    labels = _answer(task, task.label, connection, f"SELECT row_id, label, closes_at FROM ({task.label.sql})")
     repeated = labels.num_rows - pc.count_distinct(labels["row_id"]).as_py()
     found = set(pc.unique(labels["label"]).to_pylist())
     if repeated or not found <= {0, 1} or labels["closes_at"].null_count:

@@ -54,9 +54,10 @@ def promote(task: str, home: Path, version: str | None = None) -> tuple[Gate, ..
 
     Raises:
         GateRefused: A gate was not passed; the message names each, with found and required. Nothing changed.
-        UsageError: The registry holds no such version.
+        UsageError: There is no such version, or the registry holds none.
+        DataError: Nothing was trained yet, or the bundle is not as it was written.
     """
-    folder = resolve(bundles(home), task, "challenger") if version is None else bundles(home) / task / version
+    folder = resolve(bundles(home), task, "challenger") if version is None else _version(task, home, version)
     manifest = read(folder).manifest
     passed = gates(manifest)
     refused = [gate for gate in passed if not gate.passed]
@@ -84,6 +85,16 @@ def gates(manifest: Manifest) -> tuple[Gate, ...]:
     figures = sum(name.startswith("test/") for name in manifest.metrics)
     judged = Gate("judged", f"{figures} figures of the test", "some", figures > 0)
     return (Gate("parity", found, "0 and 0.0", exact), judged, *ahead)
+
+
+def _version(task: str, home: Path, version: str) -> Path:
+    folders = {path.parent.name: path.parent for path in (bundles(home) / task).glob("*/manifest.json")}
+    if version not in folders:
+        raise UsageError(
+            f"unknown version {version!r} of task {task!r}: {bundles(home) / task} holds "
+            f"{', '.join(sorted(folders)) or 'none yet'}; name one of them, or make one with `shepherd train`"
+        )
+    return folders[version]
 
 
 def _alias(task: str, version: str, home: Path) -> None:

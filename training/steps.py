@@ -53,10 +53,12 @@ class Steps:
     Attributes:
         console: Where bars are drawn; none is drawn without one, nor into a file or a pipe.
         done: The finished steps.
+        started: Reading of the clock when the first could begin.
     """
 
     console: Console | None = None
     done: list[Step] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
 
     @contextmanager
     def step(self, name: str, total: float | None = None) -> Iterator[Step]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "shepherd-{task}"
 PROCESS = "shepherd.process"
 BUNDLE = "shepherd.bundle"
+NAMED = "MLFLOW_TRACKING_URI"
 SERVING_PACKAGES = ("numpy", "onnxruntime")
 
 
@@ -66,7 +68,7 @@ class Tracked:
 
 def store(home: Path) -> Store:
     """The server that MLFLOW_TRACKING_URI names, else a SQLite file under `home`, by its absolute path."""
-    named = os.environ.get("MLFLOW_TRACKING_URI")
+    named = os.environ.get(NAMED)
     if named:
         return Store(named, None)
     root = home.resolve()
@@ -85,7 +87,6 @@ def client(where: Store) -> MlflowClient:
 
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(where.uri)
     try:
         tracked = mlflow.MlflowClient(tracking_uri=where.uri)
         tracked.search_experiments(max_results=1)
@@ -115,7 +116,8 @@ def track(fitted: Fitted, bundle: Path, where: Store) -> Tracked:
         tracked.log_dict(run_id, _definitions(fitted), "features.json")
         for name, figure in draw(fitted).items():
             tracked.log_figure(run_id, figure, f"curves/{name}.png")
-        version = _register(tracked, run_id, record.task, fitted, bundle)
+        with _current(where):
+            version = _register(tracked, run_id, record.task, fitted, bundle)
     return Tracked(run_id, EXPERIMENT.format(task=record.task), version)
 
 
@@ -146,7 +148,20 @@ def _baselines(record: Record) -> dict[str, Mapping[str, Interval]]:
 
 
 def _slices(record: Record) -> dict[str, Mapping[str, Interval]]:
-    return {f"slice/{column}/{value}": part for column, parts in record.slices.items() for value, part in parts.items()}
+    return {
+        f"slice/{column}/{_word(value)}": part
+        for column, parts in record.slices.items()
+        for value, part in parts.items()
+    }
+
+
+def _word(value: str) -> str:
+    """A value as part of a metric's name, where MLflow takes letters of any script, digits and few signs.
+
+    >>> _word("华东 50% off"), _word("..")
+    ('华东 50_ off', '_')
+    """
+    return re.sub(r"[^\w.\- :]|^\.*$", "_", value)
 
 
 def _flat(name: str, interval: Interval) -> dict[str, float]:
@@ -242,6 +257,22 @@ def _definitions(fitted: Fitted) -> dict[str, dict[str, str]]:
         feature.name: {"meaning": feature.meaning, "unit": feature.unit, "null": feature.null_rule}
         for feature in fitted.model.task.features
     }
+
+
+@contextmanager
+def _current(where: Store) -> Iterator[None]:
+    """Lend a store to the calls of MLflow that look one up for the whole process, and take it back.
+
+    MLflow writes it to MLFLOW_TRACKING_URI, where the next fit of another home would find it.
+    """
+    import mlflow  # noqa: PLC0415 - as above
+
+    named = os.environ.get(NAMED)
+    mlflow.set_tracking_uri(where.uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(named)  # type: ignore[arg-type] # None makes it forget
 
 
 def _register(tracked: MlflowClient, run_id: str, task: str, fitted: Fitted, bundle: Path) -> str:

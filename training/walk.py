@@ -176,7 +176,6 @@ def train(
 
 def walk(task: Task, data_set: DataSet, *, now: datetime, home: Path, trials: int, seed: int, steps: Steps) -> Walked:
     """Train a task, promote its model if no gate refuses, and serve one answer from it."""
-    started = time.perf_counter()
     trained = train(task, data_set, now=now, home=home, trials=trials, seed=seed, steps=steps)
     with steps.step("promote"):
         alias, verdict = _promoted(task, home)
@@ -184,7 +183,7 @@ def walk(task: Task, data_set: DataSet, *, now: datetime, home: Path, trials: in
         served = _served(trained.fitted, home, alias)
         step.rows = 1
     arrived = Arrived(trained, alias, verdict, served)
-    return Walked(steps, time.perf_counter() - started, {task.name: arrived}, store(home).command)
+    return Walked(steps, time.perf_counter() - steps.started, {task.name: arrived}, store(home).command)
 
 
 def _check(data_set: DataSet, now: datetime, steps: Steps) -> None:
