@@ -30,7 +30,7 @@ test: setup ## style, types, import direction, and every fast test
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 docs: setup ## write the generated pages of docs/ anew
 	@$(BIN)/python docs/generate.py

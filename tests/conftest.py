@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -29,13 +30,11 @@ class Journey:
         return self.result["tasks"]["coupon"]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What reads the journey runs on one worker, so that it is walked once (`-n 2 --dist loadgroup`)."""
+    """What reads the journey is marked `journey`: `-m "not journey"` leaves it out."""
     for item in items:
         if "journey" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.journey)
-            item.add_marker(pytest.mark.xdist_group("journey"))
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +57,16 @@ def shepherd():
 
 @pytest.fixture(scope="session")
 def journey(tmp_path_factory, shepherd):
-    home = tmp_path_factory.mktemp("journey") / "var"
-    done = shepherd("run", "--json", "--trials", 2, "--home", home, folder=home.parent)
-    assert done.returncode == 0, done.stderr
-    return Journey(home, done.stdout, json.loads(done.stdout))
+    """Walked by the first worker that asks; the others wait and read what it left."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "journey"
+    folder.mkdir(exist_ok=True)
+    home, said = folder / "brand" / "var", folder / "said.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            home.parent.mkdir(exist_ok=True)
+            done = shepherd("run", "--json", "--trials", 2, "--home", home, folder=home.parent)
+            assert done.returncode == 0, done.stderr
+            said.write_text(done.stdout)
+    return Journey(home, said.read_text(), json.loads(said.read_text()))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from data.sources import DataSet
     from training.task import Task
 
-MOST_ROWS = 2_000
+MOST_ROWS = 500
 
 
 def refuse_look_ahead(task: Task, data_set: DataSet, moment: datetime) -> int:

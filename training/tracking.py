@@ -34,6 +34,7 @@ EXPERIMENT = "shepherd-{task}"
 PROCESS = "shepherd.process"
 BUNDLE = "shepherd.bundle"
 NAMED = "MLFLOW_TRACKING_URI"
+DATABASES = ("sqlite:", "postgresql", "mysql", "mssql")
 SERVING_PACKAGES = ("numpy", "onnxruntime")
 
 
@@ -67,13 +68,14 @@ class Tracked:
 
 
 def store(home: Path) -> Store:
-    """The server that MLFLOW_TRACKING_URI names, else a SQLite file under `home`, by its absolute path."""
-    named = os.environ.get(NAMED)
-    if named:
+    """The server or database that MLFLOW_TRACKING_URI names, else a SQLite file under `home`, by its absolute path."""
+    named = os.environ.get(NAMED, "")
+    if named and not named.startswith(DATABASES):
         return Store(named, None)
     root = home.resolve()
     root.mkdir(parents=True, exist_ok=True)
-    return Store(f"sqlite:///{root / 'mlflow.db'}", (root / "mlartifacts").as_uri())
+    # A database keeps no files: without a place named here, MLflow would put them below the working folder.
+    return Store(named or f"sqlite:///{root / 'mlflow.db'}", (root / "mlartifacts").as_uri())
 
 
 def client(where: Store) -> MlflowClient:

@@ -22,7 +22,7 @@ from training.registry import challenge, promote
 from training.release import release
 from training.served import ask_offers, ask_rows, server
 from training.steps import Steps
-from training.tracking import store, track
+from training.tracking import client, store, track
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,10 +157,13 @@ def train(
 
     Raises:
         DataError: The data break their contracts; nothing was written.
+        DependencyDown: The tracking store does not answer, which is found before the search begins.
         GateRefused: A feature saw what came later, or the export could not be proven exact; nothing was exported.
     """
     steps = Steps() if steps is None else steps
     _check(data_set, now, steps)
+    with steps.step("reach the MLflow store"):
+        client(store(home))
     fitted = fit(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
     with steps.step("look for leakage") as step:
         step.rows = refuse_look_ahead(task, data_set, _middle(fitted))

@@ -52,16 +52,22 @@ def test_the_store_is_a_file_of_the_home_by_its_absolute_path(tmp_path, monkeypa
     assert where.artifacts == (tmp_path / "var" / "mlartifacts").as_uri()
 
 
-def test_the_store_that_the_environment_names_is_used(tmp_path, monkeypatch):
-    uri = f"sqlite:///{tmp_path / 'elsewhere.db'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+def test_the_server_that_the_environment_names_is_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
 
-    assert store(tmp_path / "home") == Store(uri, None)
+    assert store(tmp_path / "home") == Store("http://127.0.0.1:5000", None)
     assert not (tmp_path / "home").exists()
 
 
+def test_a_database_that_the_environment_names_keeps_its_files_at_home(tmp_path, monkeypatch):
+    uri = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+
+    assert store(tmp_path / "home") == Store(uri, (tmp_path / "home" / "mlartifacts").as_uri())
+
+
 def test_a_fit_goes_to_the_store_that_the_environment_names(fitted, released, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # where MLflow puts the files of a store that names no place for them
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'elsewhere.db'}")
 
     tracked = track(fitted, released.folder, store(tmp_path / "home"))
@@ -70,7 +76,8 @@ def test_a_fit_goes_to_the_store_that_the_environment_names(fitted, released, tm
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     run = client(Store(f"sqlite:///{tmp_path / 'elsewhere.db'}", None)).get_run(tracked.run_id)
     assert run.info.status == "FINISHED"
-    assert not (tmp_path / "home").exists()
+    assert not (tmp_path / "mlruns").exists()
+    assert not (tmp_path / "home" / "mlflow.db").exists()
 
 
 def test_one_fit_does_not_lead_the_next_into_its_store(first, tmp_path):
