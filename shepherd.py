@@ -46,6 +46,7 @@ JsonOption = Annotated[
 
 HOME = Path("var")
 TRIALS = 20
+GIBIBYTE = 1 << 30
 
 
 @app.command()
@@ -105,15 +106,28 @@ def build(
     time_zone: ZoneOption = None,
     home: HomeOption = HOME,
     task: TaskOption = "coupon",
+    memory_limit: Annotated[
+        float | None, typer.Option("--memory-limit", min=0.5, help="Most memory to use, in GiB; more goes to disk.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", help="Dask scheduler, tcp://HOST:PORT; or local, two workers here.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute what was known of every row of a task at its moment."""
     from training.catalogue import find
+    from training.dataset import Means
     from training.walk import build as build_task
 
     steps = _steps(as_json)
+    means = Means(None if memory_limit is None else int(memory_limit * GIBIBYTE), cluster)
     built = build_task(
-        find(task), _data_set(data, time_zone, home, steps), home=home, now=datetime.now(UTC), steps=steps
+        find(task),
+        _data_set(data, time_zone, home, steps),
+        home=home,
+        now=datetime.now(UTC),
+        steps=steps,
+        means=means,
     )
     if as_json:
         _print_json(built.as_dict())

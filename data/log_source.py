@@ -1,4 +1,4 @@
-"""What an event log is: a query over the views of `DataSet.connect`, and the rule by which a repeated id counts once."""
+"""What an event log is: a query over the views of `DataSet.connect`, in which an id that is repeated counts once."""
 
 from __future__ import annotations
 

@@ -10,14 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from data.log_source import LogSource, counted_once
-
-MICRO: Final = 1_000_000
-"""Coordinates are whole millionths of a degree, chances whole millionths, so that no order of adding changes a sum."""
-
-PLACE_STEP: Final = 10
-"""A `place` is told to a hundred-thousandth of a degree, about a metre, so that one exact number holds both halves."""
-
-PLACE_COLUMNS: Final = 36_000_001
+from data.place import MICRO, PLACE_COLUMNS, PLACE_STEP
 
 _ADDED: Final = (
     "lat_e6",
@@ -121,7 +114,8 @@ _SCAN_LABELS = f"""
 _PAYOUTS = f"SELECT * FROM {counted_once('payouts', 'payout_id')}"
 
 _REGISTRATIONS = """
-    SELECT * EXCLUDE (registered_at), registered_at AS seen_at FROM members WHERE registered_at IS NOT NULL
+    SELECT COLUMNS(lambda name: name NOT IN ('registered_at', 'seen_at')), registered_at AS seen_at
+    FROM members WHERE registered_at IS NOT NULL
 """
 
 _REFERRALS = """

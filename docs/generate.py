@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.dictionary import tables_page
+from features.dictionary import features_page
 
-PAGES = {"tables.md": tables_page}
+PAGES = {"tables.md": tables_page, "features.md": features_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

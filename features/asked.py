@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.errors import DataError
+from features.encoding import Encoder
 from features.history import Moments, moments, plain
 
 if TYPE_CHECKING:
@@ -37,13 +38,18 @@ class Asked:
     facts: pa.Table
 
 
-def asked(plan: Plan, rows: pa.Table) -> Asked:
+def asked(plan: Plan, rows: pa.Table, *, whole: bool = True) -> Asked:
     """Holds rows against what a plan needs.
+
+    Args:
+        plan: What will be computed.
+        rows: The rows.
+        whole: Whether these are all rows, so that a row_id may not come twice among them.
 
     Raises:
         DataError: Naming everything that is wrong with the rows at once.
     """
-    problems = _problems(plan, rows)
+    problems = _problems(plan, rows, whole=whole)
     if problems:
         raise DataError("\n".join(["the rows cannot be given features:", *(f"  - {one}" for one in problems)]))
     instants = rows[AS_OF].cast(INSTANT)
@@ -52,13 +58,13 @@ def asked(plan: Plan, rows: pa.Table) -> Asked:
     others = [name for name in rows.column_names if name not in features and name not in (ROW_ID, AS_OF)]
     carried = pa.table({ROW_ID: rows[ROW_ID], AS_OF: instants, **{name: _as_told(rows[name]) for name in others}})
     at = np.ascontiguousarray(instants.cast(pa.int64()).to_numpy(), dtype=np.int64)
-    keys = pa.table({name: plain(rows[name]) for name in plan.keys}) if plan.keys else rows.select([ROW_ID])
+    keys = pa.table({name: plain(rows[name]) for name in plan.row_keys}) if plan.row_keys else rows.select([ROW_ID])
     return Asked(carried=carried, questions=moments(at, keys, "rows"), facts=rows.select(facts))
 
 
-def _problems(plan: Plan, rows: pa.Table) -> list[str]:
+def _problems(plan: Plan, rows: pa.Table, *, whole: bool) -> list[str]:
     facts = {fact.name for fact in plan.facts}
-    needed = (ROW_ID, AS_OF, *plan.keys, *sorted(facts))
+    needed = (ROW_ID, AS_OF, *plan.row_keys, *sorted(facts))
     has = ", ".join(rows.column_names)
     missing = [name for name in dict.fromkeys(needed) if name not in rows.column_names]
     found = [f"column {name!r} is missing; found {has}" for name in missing]
@@ -71,12 +77,12 @@ def _problems(plan: Plan, rows: pa.Table) -> list[str]:
     if found:
         return found
     found += _moment_problems(rows[AS_OF])
-    found += _identity_problems(rows[ROW_ID])
+    found += _identity_problems(rows[ROW_ID], whole=whole)
     for name in sorted(facts):
         held = rows[name].type
         if not (pa.types.is_integer(held) or pa.types.is_floating(held) or pa.types.is_boolean(held)):
             found.append(f"column {name!r} is a feature, so it must hold numbers; found {held}")
-    for name in plan.keys:
+    for name in plan.row_keys:
         held = plain(rows[name]).type
         if not (pa.types.is_integer(held) or pa.types.is_string(held)):
             found.append(f"column {name!r} is a key, so it must hold text or integers; found {held}")
@@ -95,15 +101,23 @@ def _moment_problems(column: Column) -> list[str]:
     return []
 
 
-def _identity_problems(column: Column) -> list[str]:
+def _identity_problems(column: Column, *, whole: bool) -> list[str]:
     if column.null_count:
         return [f"column {ROW_ID!r} is null in {column.null_count:,} rows"]
-    if pc.count_distinct(column).as_py() == len(column):
+    if not whole or _all_differ(plain(column)):
         return []
     counts = pa.table({ROW_ID: column}).group_by(ROW_ID).aggregate([(ROW_ID, "count")])
     repeated = [identity for identity, count in zip(*counts.to_pydict().values(), strict=True) if count > 1]
     first = ", ".join(repr(identity) for identity in repeated[:10])
     return [f"column {ROW_ID!r} names {len(repeated):,} rows more than once: {first}"]
+
+
+def _all_differ(column: Column) -> bool:
+    if not (pa.types.is_integer(column.type) or pa.types.is_string(column.type)):
+        return pc.count_distinct(column).as_py() == len(column)
+    encoder = Encoder(len(column))
+    encoder.column(column)
+    return len(encoder) == len(column)
 
 
 def _as_told(column: Column) -> Column:

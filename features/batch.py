@@ -12,35 +12,35 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from data.errors import DataError, UsageError
 from features.asked import Asked, asked
-from features.columns import Columns, rounded
+from features.assembly import FINGERPRINT_KEY, Answered, assembled, schema, write
+from features.columns import Columns
 from features.evaluation import evaluate
-from features.history import Moments, lay_out
+from features.history import AskedKeys, Coded, lay_out
+from features.memory import lent, limits
 from features.plan import Plan, compile_plan
-from features.source import read_log, require_columns
+from features.ring_batch import ring_answers
+from features.source import hold_keys, read_log, require_columns
+from features.streaming import Workers, answer_here, stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import duckdb
 
-    from features.columns import Column
-    from features.feature import Derived
-    from features.kernel import Doubles
     from features.spec import FeatureSet
+    from features.streaming import Rows
+
+__all__ = ["FINGERPRINT_KEY", "BuildReport", "Progress", "build", "compute", "written"]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, how many of the computed columns are done, and how many there are."""
 
 _ROWS_AT_ONCE: Final = 262_144
-FINGERPRINT_KEY: Final = b"shepherd.features.fingerprint"
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,10 @@ class BuildReport:
 def build(
     feature_set: FeatureSet,
     connection: duckdb.DuckDBPyConnection,
-    rows: pa.Table,
+    rows: Rows,
     destination: Path,
     progress: Progress | None = None,
+    memory_limit: int | None = None,
 ) -> BuildReport:
     """Writes the features of rows to a Parquet file, whole or not at all.
 
@@ -77,9 +78,13 @@ def build(
         feature_set: What to compute.
         connection: Where the logs are, as `data.sources.DataSet.connect` gives it.
         rows: ``row_id`` (unique), ``as_of`` (an instant with a zone), the key columns of the features and the columns
-            of their facts; a null key gives null features. What else it holds is carried along.
+            of their facts; a null key gives null features. What else it holds is carried along. A relation of the
+            connection, where they are too many for memory.
         destination: The file; its folder is made if need be.
         progress: Told after each column.
+        memory_limit: Most bytes that this process may come to hold. Rows and logs are then dealt out to disk beside the
+            destination by a hash of each key, and evaluated some keys at a time, to the same bits. One key's history
+            has to fit; so has what a ring reads, since rings cannot be divided. None: all in memory.
 
     Returns:
         What was done. The file holds row_id, as_of, what is carried along, then one float32 column a feature in the
@@ -87,25 +92,37 @@ def build(
 
     Raises:
         DataError: When rows or logs lack what the features need, or values cannot be added up exactly.
-        UsageError: When the function of a derived feature does not give one number a row.
+        UsageError: When the function of a derived feature does not give one number a row, or the memory limit is too
+            low to begin.
     """
-    began = time.perf_counter()
     plan = compile_plan(feature_set)
-    question = asked(plan, rows)
+
+    def answered(folder: Path) -> Answered:
+        if memory_limit is None:
+            return _in_memory(plan, connection, rows, folder, progress)
+        share = limits(memory_limit)
+        with lent(connection, share.duckdb):
+            return stream(plan, connection, rows, folder, Workers(answer_here, share.unit), progress)
+
+    return written(feature_set, destination, answered)
+
+
+def written(feature_set: FeatureSet, destination: Path, answer: Callable[[Path], Answered]) -> BuildReport:
+    """Writes what is answered within a folder beside the destination, which is gone afterwards."""
+    began = time.perf_counter()
     mark = feature_set.fingerprint()
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=destination.parent) as folder:
-        columns = Columns(plan.exact, Path(folder))
-        events = _compute(plan, connection, question, columns, progress)
-        aside = Path(folder) / "features.parquet"
-        _write(aside, _schema(plan, question).with_metadata({FINGERPRINT_KEY: mark.encode()}), plan, question, columns)
-        del columns
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=destination.parent) as name:
+        answered = answer(Path(name))
+        form = schema(compile_plan(feature_set), answered.carried, mark)
+        aside = Path(name) / "features.parquet"
+        rows = write(aside, form, answered.batches)
         aside.replace(destination)
     return BuildReport(
-        rows=rows.num_rows,
-        features=len(plan.names),
+        rows=rows,
+        features=len(feature_set.names),
         seconds=time.perf_counter() - began,
-        events=events,
+        events=answered.events,
         destination=destination,
         fingerprint=mark,
     )
@@ -115,9 +132,18 @@ def compute(feature_set: FeatureSet, connection: duckdb.DuckDBPyConnection, rows
     """The table that `build` would write, in memory."""
     plan = compile_plan(feature_set)
     question = asked(plan, rows)
-    columns = Columns(plan.exact)
+    columns = Columns()
     _compute(plan, connection, question, columns, None)
-    return pa.Table.from_batches(_batches(plan, question, columns), schema=_schema(plan, question))
+    return pa.Table.from_batches(_batches(plan, question, columns), schema(plan, question.carried.schema))
+
+
+def _in_memory(
+    plan: Plan, connection: duckdb.DuckDBPyConnection, rows: Rows, folder: Path, progress: Progress | None
+) -> Answered:
+    question = asked(plan, rows if isinstance(rows, pa.Table) else rows.to_arrow_table())
+    columns = Columns(folder)
+    events = _compute(plan, connection, question, columns, progress)
+    return Answered(question.carried.schema, events, _batches(plan, question, columns))
 
 
 def _compute(
@@ -128,78 +154,33 @@ def _compute(
     progress: Progress | None,
 ) -> dict[str, int]:
     require_columns(plan, connection)
-    total = sum(len(group.operations) for group in plan.groups)
+    total = len(plan.outputs)
     done = 0
     events: dict[str, int] = {}
+    asking = AskedKeys(question.questions)
     for log in plan.columns_by_log:
+        groups = [group for group in plan.groups if group.log == log]
         history = read_log(plan, connection, log, question.questions)
         events[log] = len(history.at)
-        for group in plan.groups:
-            if group.log != log:
-                continue
-            _hold_keys(log, group.key, history, question.questions)
-            laid_out = lay_out(group.key, history, question.questions)
-            for name, values in evaluate(group, laid_out, history, question.carried.num_rows):
+        keys = dict.fromkeys(column for group in groups for column in group.key)
+        hold_keys(log, keys, question.questions.table.schema, history.table.schema)
+        coded = Coded(history, asking, keys)
+        for group in groups:
+            for name, values in evaluate(group, lay_out(group.key, coded), coded, plan.exact):
                 columns.put(name, values)
                 done += 1
                 if progress is not None:
                     progress(f"{log} by {' and '.join(group.key) or 'everyone'}", done, total)
+    for name, values in ring_answers(plan, connection, question.questions):
+        columns.put(name, values)
+        done += 1
+        if progress is not None:
+            progress("rings", done, total)
     return events
 
 
-def _hold_keys(log: str, key: tuple[str, ...], events: Moments, questions: Moments) -> None:
-    """Refuses keys of different kinds: nothing would ever match, and all counts would quietly be 0."""
-    for column in key:
-        here, there = questions.table[column].type, events.table[column].type
-        if pa.types.is_integer(here) != pa.types.is_integer(there):
-            raise DataError(
-                f"key {column}: the rows hold {here}, log {log} holds {there}; give the rows keys of that kind"
-            )
-
-
-def _write(path: Path, schema: pa.Schema, plan: Plan, question: Asked, columns: Columns) -> None:
-    repetitive = [field.name for field in question.carried.schema if pa.types.is_string(field.type)]
-    options: dict[str, Any] = {"compression": "zstd", "use_dictionary": repetitive}
-    with pq.ParquetWriter(path, schema, **options) as writer:
-        for batch in _batches(plan, question, columns):
-            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
-
-
-def _schema(plan: Plan, question: Asked) -> pa.Schema:
-    return pa.schema([*question.carried.schema, *(pa.field(name, pa.float32()) for name in plan.names)])
-
-
 def _batches(plan: Plan, question: Asked, columns: Columns) -> Iterator[pa.RecordBatch]:
-    schema = _schema(plan, question)
     for start in range(0, question.carried.num_rows, _ROWS_AT_ONCE):
-        stop = min(start + _ROWS_AT_ONCE, question.carried.num_rows)
-        values = _answers(plan, question, columns, start, stop)
-        singles = [rounded(values[name]) for name in plan.names]
-        carried = question.carried.slice(start, stop - start).combine_chunks().to_batches()[0].columns
-        computed = [pa.array(single, mask=np.isnan(single)) for single in singles]
-        yield pa.RecordBatch.from_arrays([*carried, *computed], schema=schema)
-
-
-def _answers(plan: Plan, question: Asked, columns: Columns, start: int, stop: int) -> dict[str, Column]:
-    values: dict[str, Column] = {
-        operation.output: columns.part(operation.output, start, stop)
-        for group in plan.groups
-        for operation in group.operations
-    }
-    for fact in plan.facts:
-        held = question.facts[fact.name].slice(start, stop - start).cast(pa.float64())
-        values[fact.name] = held.to_numpy()
-    for feature in plan.derived:
-        values[feature.name] = _derive(feature, values, stop - start)
-    return values
-
-
-def _derive(feature: Derived, values: Mapping[str, Column], rows: int) -> Doubles:
-    with np.errstate(all="ignore"):
-        result = np.asarray(feature.function(*(values[name] for name in feature.inputs)), dtype=np.float64)
-    if result.shape != (rows,):
-        raise UsageError(
-            f"derived feature {feature.name}: its function gave shape {result.shape} for {rows} rows; "
-            "expected one number a row, so it must work element by element"
-        )
-    return np.where(np.isfinite(result), result, np.nan)
+        rows = slice(start, min(start + _ROWS_AT_ONCE, question.carried.num_rows))
+        length = rows.stop - rows.start
+        yield assembled(plan, question.carried.slice(start, length), question.facts.slice(start, length), columns, rows)

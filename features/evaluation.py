@@ -13,13 +13,13 @@ from data.errors import DataError
 from features import kernel
 from features.feature import Operator
 from features.history import value_codes
-from features.kernel import Codes, Doubles, Flags, Int32, Int64, Prefixes, Seen, Values
+from features.kernel import Answers, Codes, Flags, Int32, Int64, Prefixes, Seen, Values
 from features.log import GAP, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
-    from features.history import Column, History, Moments
+    from features.history import Coded, Column, History
     from features.plan import Group, Measure, Operation
 
 _NOTHING: Final = np.empty(0, np.int64)
@@ -45,20 +45,26 @@ _COMPARISONS: Final = {
 }
 
 
-def evaluate(group: Group, history: History, events: Moments, rows: int) -> Iterator[tuple[str, Doubles]]:
-    """The group's outputs, each with its name and one float64 a row, null as NaN.
+def evaluate(group: Group, history: History, coded: Coded, exact: Container[str]) -> Iterator[tuple[str, Answers]]:
+    """The group's outputs, each with its name and one number a row, null as NaN.
+
+    They are float32; those named in ``exact``, from which something is derived, are float64.
 
     Raises:
         DataError: When the values of a column are too large to be added up exactly.
     """
     sight = _Sight(group, history)
     for number, measure in enumerate(group.measures):
-        reading = _Reading(group, measure, events, sight)
+        reading = _Reading(group, measure, coded, sight)
         for operation in group.operations:
             if operation.measure == number:
-                answer = np.full(rows, np.nan)
+                answer = _unanswered(len(coded.questions.at), exact=operation.output in exact)
                 _answer(operation, reading, sight, answer)
                 yield operation.output, answer
+
+
+def _unanswered(rows: int, *, exact: bool) -> Answers:
+    return np.full(rows, np.nan, np.float64) if exact else np.full(rows, np.nan, np.float32)
 
 
 def satisfies(where: Where, column: Column) -> Flags:
@@ -72,7 +78,7 @@ def satisfies(where: Where, column: Column) -> Flags:
     return np.asarray(known.to_numpy(), dtype=np.bool_)
 
 
-def _answer(operation: Operation, reading: _Reading, sight: _Sight, answer: Doubles) -> None:
+def _answer(operation: Operation, reading: _Reading, sight: _Sight, answer: Answers) -> None:
     seen, layout = sight.seen(operation.window), sight.history.layout
     match operation.operator:
         case Operator.COUNT | Operator.SUM | Operator.MEAN | Operator.STD:
@@ -121,10 +127,11 @@ class _Sight:
 class _Reading:
     """One measure in the order of the history: only what its operations ask for is made."""
 
-    def __init__(self, group: Group, measure: Measure, events: Moments, sight: _Sight) -> None:
+    def __init__(self, group: Group, measure: Measure, log: Coded, sight: _Sight) -> None:
         self._group = group
         self._measure = measure
-        self._events = events
+        self._log = log
+        self._events = log.events
         self._sight = sight
         self._row = sight.history.event_row
         flags = None if measure.column is None else self._known(measure.column)
@@ -171,22 +178,22 @@ class _Reading:
     def _coded(self) -> tuple[Int32, int]:
         column = self._measure.column or ""
         if column == GAP:
-            codes, number = value_codes(pa.chunked_array([pa.array(self._sight.gap.value)]))
+            codes, number = value_codes(self._sight.gap.value)
         else:
-            codes, number = value_codes(self._events.table[column])
+            codes, number = self._log.value(column)
             codes = codes[self._row]
         return (codes if self._flags is None else np.where(self._flags, codes, np.int32(-1))), number
 
     @cached_property
     def _total_before(self) -> Int64:
         value = self.values.value
-        self._hold(np.abs(value.astype(np.float64)), "values")
+        self._hold(1, "values")
         return _running(value)
 
     @cached_property
     def _square_before(self) -> Int64:
         value = self.values.value
-        self._hold(np.square(value.astype(np.float64)), "squares")
+        self._hold(2, "squares")
         return _running(value * value)
 
     def _known(self, column: str) -> Flags | None:
@@ -202,14 +209,16 @@ class _Reading:
             return satisfies(where, pa.chunked_array([pa.array(seconds, mask=~present)]))
         return satisfies(where, self._events.table[where.column])[self._row]
 
-    def _hold(self, sizes: Doubles, what: str) -> None:
+    def _hold(self, power: int, what: str) -> None:
         """Refuses a key whose whole history does not add up inside an int64; no window can then overflow."""
-        if float(sizes.sum()) < _LARGEST_TOTAL:
+        value = self.values.value
+        largest = max(float(value.max(initial=0)), -float(value.min(initial=0)))
+        if largest**power * len(value) < _LARGEST_TOTAL:
             return
+        sizes = np.abs(value.astype(np.float64)) ** power
         event_start = self._sight.history.layout.event_start
         worst = float(np.add.reduceat(sizes, event_start[:-1][np.diff(event_start) > 0]).max())
         if worst >= _LARGEST_TOTAL:
-            largest = float(np.abs(self.values.value.astype(np.float64)).max())
             whose = " and ".join(self._group.key) or "log"
             raise DataError(
                 f"log {self._group.log}, column {self._measure.column}: the {what} of one {whose} add up to "

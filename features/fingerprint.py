@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Final
 from data.errors import UsageError
 from features.feature import Aggregate, Derived
 from features.log import key_columns
+from features.network import Ring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from features.feature import Feature
+    from features.log import Where
+    from features.network import Network
 
 PLAN_VERSION: Final = 1
 """Raised whenever an operator or the meaning of time changes, so that older bundles are refused."""
@@ -44,19 +47,42 @@ def canonical(feature: Feature) -> dict[str, object]:
     """One declaration as plain values."""
     common: dict[str, object] = {"name": feature.name, "unit": feature.unit}
     if isinstance(feature, Aggregate):
-        where = feature.where
         return common | {
             "operator": feature.operator.value,
             "log": feature.log.name,
             "key": list(key_columns(feature.key)),
             "column": feature.column,
             "window": feature.window.microseconds,
-            "where": [where.column, where.test, where.operand] if where else None,
+            "where": _condition(feature.where),
             "cap": feature.cap,
         }
     if isinstance(feature, Derived):
         return common | {"inputs": list(feature.inputs), "function": function_text(feature.function)}
+    if isinstance(feature, Ring):
+        return common | {
+            "network": _network(feature.network),
+            "key": feature.key,
+            "statistic": feature.statistic.value,
+            "column": feature.column,
+            "window": feature.window.microseconds if feature.window else None,
+        }
     return common | {"fact": feature.name}
+
+
+def _condition(where: Where | None) -> list[object] | None:
+    return [where.column, where.test, where.operand] if where else None
+
+
+def _network(network: Network) -> dict[str, object]:
+    marks = network.marks
+    return {
+        "person": network.person,
+        "edges": [[edge.log.name, *edge.ends] for edge in network.edges],
+        "marks": [marks.log.name, marks.column, _condition(marks.bad)] if marks else None,
+        "cap": network.cap,
+        "period": network.period.microseconds,
+        "generations": network.generations,
+    }
 
 
 def function_text(function: object, seen: tuple[object, ...] = ()) -> str:

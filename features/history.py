@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from data.errors import DataError, ShepherdError
-from features.kernel import Int32, Int64, Layout, order_by_key
+from features.encoding import Encoder
+from features.kernel import Int32, Int64, Layout, Values, order_by_key
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     Column: TypeAlias = pa.ChunkedArray[Any]
 
 _MOST_ROWS: Final = 2**31 - 2
@@ -67,21 +69,96 @@ def moments(at: Int64, table: pa.Table, what: str) -> Moments:
     return Moments(at=at, by_time=by_time, table=table)
 
 
-def lay_out(key: tuple[str, ...], events: Moments, questions: Moments) -> History:
+class AskedKeys:
+    """The keys of the rows that ask, numbered once for all logs.
+
+    Attributes:
+        questions: The rows.
+    """
+
+    def __init__(self, questions: Moments) -> None:
+        self.questions = questions
+        self._known: dict[str, tuple[Encoder, Int32, int]] = {}
+
+    def key(self, column: str) -> tuple[Encoder, Int32, int]:
+        """An encoder that has seen the rows' column first, the rows' numbers, and how many different ones they are."""
+        if column not in self._known:
+            encoder = Encoder()
+            codes = encoder.column(self.questions.table[column])
+            self._known[column] = (encoder, codes, len(encoder))
+        return self._known[column]
+
+
+class Coded:
+    """A log, the rows that ask it, and numbers for what they hold: each column is encoded once, whoever reads it.
+
+    Attributes:
+        events: The log.
+        questions: The rows.
+    """
+
+    def __init__(self, events: Moments, asked: AskedKeys, keys: Container[str]) -> None:
+        self.events = events
+        self.questions = asked.questions
+        self._asked = asked
+        self._keys = keys
+        self._known: dict[str, _Codes] = {}
+
+    def key(self, column: str) -> _Codes:
+        """The numbers of a key's column in the log and in the rows; the keys of rows come first."""
+        if column not in self._known:
+            asking, asked = self.questions.table[column], self.events.table[column]
+            encoder, of_questions, number = self._asked.key(column)
+            of_events = of_questions if asking.equals(asked) else encoder.column(asked)
+            self._known[column] = _Codes(of_events, of_questions, number, len(encoder))
+        return self._known[column]
+
+    def value(self, column: str) -> tuple[Int32, int]:
+        """A number for each different value of a column of the log, -1 for null, and how many there are."""
+        if column in self._keys:
+            self.key(column)
+        elif column not in self._known:
+            encoder = Encoder()
+            codes = encoder.column(self.events.table[column])
+            self._known[column] = _Codes(codes, codes[:0], 0, len(encoder))
+        return self._known[column].of_events, self._known[column].number
+
+
+class _Codes(NamedTuple):
+    """Numbers of a column, -1 for null.
+
+    Attributes:
+        of_events: Of each event.
+        of_questions: Of each row that asks; none where rows have no such column.
+        asked: How many different ones the rows ask about: those below it.
+        number: How many there are.
+    """
+
+    of_events: Int32
+    of_questions: Int32
+    asked: int
+    number: int
+
+
+def lay_out(key: tuple[str, ...], coded: Coded) -> History:
     """Groups events and questions by key; events of keys that nobody asks about fall away."""
-    event_codes, question_codes, number = _codes(key, events, questions)
-    event_start, event_row = _by_key(event_codes, events, number)
+    events, questions = coded.events, coded.questions
+    event_codes, question_codes, number = _codes(key, coded)
     question_start, question_row = _by_key(question_codes, questions, number)
-    layout = Layout(event_start, events.at[event_row], question_start, questions.at[question_row], question_row)
+    question_at = questions.at[question_row]
+    if event_codes is question_codes and np.array_equal(events.at, questions.at):
+        layout = Layout(question_start, question_at, question_start, question_at, question_row)
+        return History(layout=layout, event_row=question_row)
+    event_start, event_row = _by_key(event_codes, events, number)
+    layout = Layout(event_start, events.at[event_row], question_start, question_at, question_row)
     return History(layout=layout, event_row=event_row)
 
 
-def value_codes(column: Column) -> tuple[Int32, int]:
-    """A number for each different value of a column, -1 for null, and how many there are."""
-    values = _different(column)
-    codes = _positions(column, values)
-    _hold("value", codes, len(values))
-    return codes, len(values)
+def value_codes(values: Int64) -> tuple[Int32, int]:
+    """A number for each different integer, and how many there are."""
+    encoder = Encoder()
+    codes = encoder.integers(Values(values, np.ones(len(values), np.bool_)))
+    return codes, len(encoder)
 
 
 def plain(column: Column) -> Column:
@@ -96,46 +173,32 @@ def plain(column: Column) -> Column:
     return column if held == column.type else column.cast(held)
 
 
-def _codes(key: tuple[str, ...], events: Moments, questions: Moments) -> tuple[Int32, Int32, int]:
+def _codes(key: tuple[str, ...], coded: Coded) -> tuple[Int32, Int32, int]:
     """The number of each row's key among the keys asked about; -1 where it is null or nobody asks."""
-    event_codes = np.zeros(len(events.at), np.int32)
-    question_codes = np.zeros(len(questions.at), np.int32)
-    number = 1
-    for place, column in enumerate(key):
-        values = _different(questions.table[column])
-        event_part = _positions(events.table[column], values)
-        question_part = _positions(questions.table[column], values)
-        if place == 0:
-            event_codes, question_codes, number = event_part, question_part, len(values)
-            continue
-        pairs = _paired(question_codes, question_part, len(values))
-        asked = np.unique(pairs[pairs >= 0])
-        event_codes = _found(_paired(event_codes, event_part, len(values)), asked)
-        question_codes = _found(pairs, asked)
-        number = len(asked)
-    return event_codes, question_codes, number
+    if not key:
+        return np.zeros(len(coded.events.at), np.int32), np.zeros(len(coded.questions.at), np.int32), 1
+    known = coded.key(key[0])
+    for column in key[1:]:
+        known = _paired(known, coded.key(column))
+    if known.of_events is known.of_questions:
+        return known.of_events, known.of_questions, known.asked
+    asked = np.where(known.of_events < known.asked, known.of_events, np.int32(-1))
+    return asked, known.of_questions, known.asked
 
 
-def _different(column: Column) -> pa.Array[Any]:
-    return cast("pa.Array[Any]", pc.unique(column)).drop_null()
+def _paired(first: _Codes, second: _Codes) -> _Codes:
+    """The numbers of pairs, by the numbers of their parts."""
+    encoder = Encoder()
+    of_questions = encoder.integers(_pairs(first.of_questions, second.of_questions, second.number))
+    asked = len(encoder)
+    if first.of_events is first.of_questions and second.of_events is second.of_questions:
+        return _Codes(of_questions, of_questions, asked, asked)
+    of_events = encoder.integers(_pairs(first.of_events, second.of_events, second.number))
+    return _Codes(of_events, of_questions, asked, len(encoder))
 
 
-def _positions(column: Column, values: pa.Array[Any]) -> Int32:
-    positions = cast("Any", pc.index_in(column, value_set=values, skip_nulls=True))
-    return np.ascontiguousarray(positions.fill_null(-1).to_numpy(), dtype=np.int32)
-
-
-def _paired(codes: Int32, part: Int32, width: int) -> Int64:
-    pairs = codes.astype(np.int64) * width + part
-    pairs[(codes < 0) | (part < 0)] = -1
-    return pairs
-
-
-def _found(pairs: Int64, asked: Int64) -> Int32:
-    if not len(asked):
-        return np.full(len(pairs), -1, np.int32)
-    spots = np.minimum(np.searchsorted(asked, pairs), len(asked) - 1).astype(np.int32)
-    return np.where(asked[spots] == pairs, spots, np.int32(-1))
+def _pairs(first: Int32, second: Int32, width: int) -> Values:
+    return Values(first.astype(np.int64) * width + second, (first >= 0) & (second >= 0))
 
 
 def _by_key(codes: Int32, rows: Moments, number: int) -> tuple[Int64, Int32]:

@@ -1,13 +1,17 @@
 """The compiled inner loops: two pointers over each key's sorted history, for all rows that ask about it.
 
 Every loop trusts its indices: the caller has checked them. Nothing here is ``fastmath`` and there is no fused
-multiply-add, so both evaluators get the same bits. Answers are float64, null as NaN; the caller fills the array with
-NaN before.
+multiply-add, so both evaluators get the same bits. An answer is a double, rounded once where the array is float32; null
+is NaN, with which the caller has filled the array.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 import numba
@@ -21,6 +25,7 @@ Int32: TypeAlias = NDArray[np.int32]
 Int64: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 Doubles: TypeAlias = NDArray[np.float64]
+Answers: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 COUNT: Final = 0
 SUM: Final = 1
@@ -90,7 +95,7 @@ class Codes(NamedTuple):
     held: Int32
 
 
-class _Chain(NamedTuple):
+class Chain(NamedTuple):
     """Which counts occur among the values of a window.
 
     ``many[c]`` is the number of values with c events. ``above`` and ``below`` link the counts with ``many > 0`` in
@@ -102,14 +107,39 @@ class _Chain(NamedTuple):
     below: Int32
 
 
-_Function = TypeVar("_Function", bound="Callable[..., Any]")
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+DECLARATIONS: Final = frozenset({"catalogue", "coupon", "dictionary", "offer", "rfm", "ring", "scan"})
+"""Modules of features that no machine code is made from."""
 
 
-def _compiled(function: _Function) -> _Function:
-    return cast("_Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+def compiled(function: Function) -> Function:
+    """Machine code for a loop, kept on disk; it frees the interpreter lock and trusts its indices."""
+    settings: Any = numba.config
+    named = settings.CACHE_DIR
+    settings.CACHE_DIR = named or str(_kept_code())
+    try:
+        return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    finally:
+        settings.CACHE_DIR = named
 
 
-@_compiled
+@cache
+def _kept_code() -> Path:
+    """Where machine code is kept: a folder named after all the engine's sources.
+
+    numba looks only at a function's own file, so beside an edited callee it would go on with old code of its callers.
+    """
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted(folder.glob("*.py")):
+        if source.stem not in DECLARATIONS:
+            digest.update(source.read_bytes())
+    base = folder / "__pycache__" if os.access(folder, os.W_OK) else Path.home() / ".cache" / "shepherd"
+    return base / f"engine-{digest.hexdigest()[:16]}"
+
+
+@compiled
 def order_by_key(codes: Int32, by_time: Int32, start: Int64) -> Int32:
     """Positions sorted by key and, inside a key, as in ``by_time``: a counting sort that leaves out negative codes."""
     order = np.empty(start[-1], np.int32)
@@ -122,7 +152,7 @@ def order_by_key(codes: Int32, by_time: Int32, start: Int64) -> Int32:
     return order
 
 
-@_compiled
+@compiled
 def bound(layout: Layout, length: int) -> Int32:
     """For each question the first event of its key that is not earlier than ``length`` before it."""
     found = np.empty(len(layout.question_at), np.int32)
@@ -137,7 +167,7 @@ def bound(layout: Layout, length: int) -> Int32:
     return found
 
 
-@_compiled
+@compiled
 def gaps(layout: Layout, seconds: Int64, present: Flags) -> None:
     """Whole seconds from each event back to its key's latest strictly earlier instant; absent for the first instant."""
     for key in range(len(layout.event_start) - 1):
@@ -151,11 +181,17 @@ def gaps(layout: Layout, seconds: Int64, present: Flags) -> None:
                 seconds[event] = (layout.event_at[event] - layout.event_at[instant - 1]) // 1_000_000
 
 
-@_compiled
-def totals(statistic: int, layout: Layout, seen: Seen, prefixes: Prefixes, answer: Doubles) -> None:
+@compiled
+def deviation(n: float, s: float, q: float) -> float:
+    """The sample deviation of n values whose sum is s and whose squares add up to q; n is at least 2."""
+    return math.sqrt(max(q - s * s / n, 0.0) / (n - 1.0))
+
+
+@compiled
+def totals(statistic: int, layout: Layout, seen: Seen, prefixes: Prefixes, answer: Answers) -> None:
     """The count, sum, mean or sample deviation of what each question sees.
 
-    Mean: ``S / n``. Deviation: ``sqrt(max(Q - S * S / n, 0) / (n - 1))``, with S, Q and n turned to double first.
+    Mean: ``S / n``. Deviation: see `deviation`. S, Q and n are turned to double first.
     """
     counted, total, square = prefixes
     for question in range(len(seen.low)):
@@ -172,17 +208,17 @@ def totals(statistic: int, layout: Layout, seen: Seen, prefixes: Prefixes, answe
             if number > 0:
                 answer[row] = s / n
         elif number > 1:
-            q = float(square[high] - square[low])
-            answer[row] = math.sqrt(max(q - s * s / n, 0.0) / (n - 1.0))
+            answer[row] = deviation(n, s, float(square[high] - square[low]))
 
 
-@_compiled
-def _outdone(earlier: int, later: int, largest: bool) -> bool:  # noqa: FBT001 - compiled code calls by position
+@compiled
+def outdone(earlier: int, later: int, largest: bool) -> bool:  # noqa: FBT001 - compiled code calls by position
+    """Whether a later value makes an earlier one irrelevant to the largest (or smallest) of a window."""
     return earlier <= later if largest else earlier >= later
 
 
-@_compiled
-def extremes(largest: bool, layout: Layout, seen: Seen, values: Values, answer: Doubles) -> None:  # noqa: FBT001
+@compiled
+def extremes(largest: bool, layout: Layout, seen: Seen, values: Values, answer: Answers) -> None:  # noqa: FBT001
     """The largest or smallest value of each window: a queue of the events that no later one outdoes."""
     queue = np.empty(len(values.value), np.int32)
     for key in range(len(layout.event_start) - 1):
@@ -190,7 +226,7 @@ def extremes(largest: bool, layout: Layout, seen: Seen, values: Values, answer: 
         for question in range(layout.question_start[key], layout.question_start[key + 1]):
             while taken < seen.high[question]:
                 if values.present[taken]:
-                    while tail > head and _outdone(values.value[queue[tail - 1]], values.value[taken], largest):
+                    while tail > head and outdone(values.value[queue[tail - 1]], values.value[taken], largest):
                         tail -= 1
                     queue[tail] = taken
                     tail += 1
@@ -198,11 +234,11 @@ def extremes(largest: bool, layout: Layout, seen: Seen, values: Values, answer: 
             while head < tail and queue[head] < seen.low[question]:
                 head += 1
             if head < tail:
-                answer[layout.question_row[question]] = values.value[queue[head]]
+                answer[layout.question_row[question]] = float(values.value[queue[head]])
 
 
-@_compiled
-def differing(cap: int, layout: Layout, seen: Seen, codes: Codes, answer: Doubles) -> None:
+@compiled
+def differing(cap: int, layout: Layout, seen: Seen, codes: Codes, answer: Answers) -> None:
     """How many different codes each window holds, at most ``cap`` where that is above 0."""
     code, held = codes
     for key in range(len(layout.event_start) - 1):
@@ -225,8 +261,8 @@ def differing(cap: int, layout: Layout, seen: Seen, codes: Codes, answer: Double
                 held[code[event]] -= 1
 
 
-@_compiled
-def _move(count: int, step: int, chain: _Chain) -> None:
+@compiled
+def move(count: int, step: int, chain: Chain) -> None:
     """Takes one value from ``count`` events to ``count + step`` (step 1 or -1)."""
     many, above, below = chain
     after = count + step
@@ -245,19 +281,20 @@ def _move(count: int, step: int, chain: _Chain) -> None:
             below[upper] = lower
 
 
-@_compiled
-def _slide(event: int, step: int, codes: Codes, chain: _Chain) -> int:
+@compiled
+def _slide(event: int, step: int, codes: Codes, chain: Chain) -> int:
     """Takes an event into the window (step 1) or gives it back (-1); by how much the window's count changed."""
     code = codes.code[event]
     if code < 0:
         return 0
-    _move(codes.held[code], step, chain)
+    move(codes.held[code], step, chain)
     codes.held[code] += step
     return step
 
 
-@_compiled
-def _entropy(number: int, chain: _Chain) -> float:
+@compiled
+def spread(number: int, chain: Chain) -> float:
+    """The entropy of ``number`` events, at least one, whose counts a chain holds; see `entropies`."""
     count = chain.above[0]
     if count == number:
         return 0.0
@@ -268,15 +305,15 @@ def _entropy(number: int, chain: _Chain) -> float:
     return math.log(float(number)) - total / float(number)
 
 
-@_compiled
-def entropies(most: int, layout: Layout, seen: Seen, codes: Codes, answer: Doubles) -> None:
+@compiled
+def entropies(most: int, layout: Layout, seen: Seen, codes: Codes, answer: Answers) -> None:
     """The entropy (natural logarithm) of the codes in each window.
 
     ``ln n - (sum over each count c that occurs, ascending, of many(c) * (c * ln c)) / n``, and 0 when all events share
     one code. The order of counts, and not of codes, keeps the bits independent of how values were numbered. ``most`` is
     the number of events of the busiest key.
     """
-    chain = _Chain(np.zeros(most + 2, np.int32), np.zeros(most + 2, np.int32), np.zeros(most + 2, np.int32))
+    chain = Chain(np.zeros(most + 2, np.int32), np.zeros(most + 2, np.int32), np.zeros(most + 2, np.int32))
     for key in range(len(layout.event_start) - 1):
         number = 0
         taken = given = layout.event_start[key]
@@ -288,13 +325,13 @@ def entropies(most: int, layout: Layout, seen: Seen, codes: Codes, answer: Doubl
                 number += _slide(given, -1, codes, chain)
                 given += 1
             if number > 0:
-                answer[layout.question_row[question]] = _entropy(number, chain)
+                answer[layout.question_row[question]] = spread(number, chain)
         for event in range(given, taken):
             _slide(event, -1, codes, chain)
 
 
-@_compiled
-def recall(wanted: int, layout: Layout, seen: Seen, values: Values, answer: Doubles) -> None:
+@compiled
+def recall(wanted: int, layout: Layout, seen: Seen, values: Values, answer: Answers) -> None:
     """What is remembered of a key for ever: seconds since its latest or first event, or its latest value.
 
     Of several values at the latest instant the largest is taken, so that the order of rows cannot matter. Where no
@@ -317,4 +354,4 @@ def recall(wanted: int, layout: Layout, seen: Seen, values: Values, answer: Doub
                 taken += 1
             if known:
                 since = layout.question_at[question] - (latest if wanted == SINCE_LATEST else first)
-                answer[layout.question_row[question]] = value if wanted == LATEST_VALUE else since // 1_000_000
+                answer[layout.question_row[question]] = float(value if wanted == LATEST_VALUE else since // 1_000_000)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 from features.feature import Aggregate, Derived, Fact, Operator
 from features.fingerprint import PLAN_VERSION
 from features.log import GAP, Where, key_columns
+from features.network import Ring
+from features.ring_plan import RingPlan, ring_plans
 
 if TYPE_CHECKING:
     from features.spec import FeatureSet
@@ -103,6 +105,7 @@ class Plan:
         facts: Features taken over from the row.
         derived: Derived features, each after what it is derived from.
         exact: Features that a derived one reads: kept in double precision until it has.
+        rings: What is asked of networks.
         version: The plan's version.
     """
 
@@ -111,6 +114,7 @@ class Plan:
     facts: tuple[Fact, ...]
     derived: tuple[Derived, ...]
     exact: frozenset[str]
+    rings: tuple[RingPlan, ...] = ()
     version: int = PLAN_VERSION
 
     @property
@@ -123,8 +127,19 @@ class Plan:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """All key columns that rows must carry, in order of first use."""
+        """The key columns of the groups, in order of first use."""
         return tuple(dict.fromkeys(column for group in self.groups for column in group.key))
+
+    @property
+    def row_keys(self) -> tuple[str, ...]:
+        """All key columns that rows must carry: those of the groups, then those that only rings ask by."""
+        return tuple(dict.fromkeys((*self.keys, *(key for ring in self.rings for key in ring.keys))))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What is computed from logs, groups first, then rings."""
+        of_groups = (operation.output for group in self.groups for operation in group.operations)
+        return (*of_groups, *(output.output for ring in self.rings for output in ring.outputs))
 
 
 def compile_plan(feature_set: FeatureSet) -> Plan:
@@ -140,6 +155,7 @@ def compile_plan(feature_set: FeatureSet) -> Plan:
         facts=tuple(feature for feature in feature_set.all if isinstance(feature, Fact)),
         derived=derived,
         exact=frozenset(name for feature in derived for name in feature.inputs),
+        rings=ring_plans(feature for feature in feature_set.all if isinstance(feature, Ring)),
     )
 
 

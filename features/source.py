@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import difflib
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 
+from data.contracts import TABLES
 from data.errors import DataError
 from data.logs import LOGS
 from features.history import Moments, moments, plain
 from features.log import GAP
+from features.plan import Measure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import duckdb
 
-    from features.plan import Measure, Plan
+    from features.history import Column
+    from features.plan import Plan
 
+INSTANT: Final = "shepherd_instant"
 _ASKED: Final = "shepherd_asked_keys"
 
 
@@ -28,9 +35,9 @@ def require_columns(plan: Plan, connection: duckdb.DuckDBPyConnection) -> None:
         DataError: Naming each log, column, what exists and what was expected, all at once.
     """
     problems = []
-    for log, columns in plan.columns_by_log.items():
+    for log, columns in _all_columns(plan).items():
         try:
-            schema = connection.sql(f"SELECT * FROM ({_query(connection, log, None)}) LIMIT 0").to_arrow_table().schema
+            schema = connection.sql(f"SELECT * FROM ({query(connection, log, None)}) LIMIT 0").to_arrow_table().schema
         except DataError as error:
             problems.append(str(error))
             continue
@@ -42,6 +49,9 @@ def require_columns(plan: Plan, connection: duckdb.DuckDBPyConnection) -> None:
         for group in plan.groups:
             if group.log == log:
                 problems += [one for measure in group.measures for one in _misfits(log, measure, schema)]
+        for ring in plan.rings:
+            if ring.marks is not None and ring.marks.log == log:
+                problems += _misfits(log, Measure(column=None, where=ring.marks.bad, coded=False), schema)
     if problems:
         listed = [f"  - {problem}" for problem in dict.fromkeys(problems)]
         raise DataError("\n".join(["the logs do not hold what the features read:", *listed]))
@@ -54,27 +64,98 @@ def read_log(plan: Plan, connection: duckdb.DuckDBPyConnection, log: str, questi
         DataError: When an event has no instant.
     """
     columns = plan.columns_by_log[log]
-    keys = [group.key for group in plan.groups if group.log == log]
-    restricted = [key for key in keys if set(key) == {"member_id", "offer_id"}]
-    restrict = _ASKED if len(restricted) == len(keys) else None
-    listed = ", ".join(["epoch_us(seen_at) AS seen_at_us", *(f'"{column}"' for column in columns)])
+    restrict = _ASKED if _by_pairs_only(plan, log) else None
     if restrict:
         connection.register(_ASKED, questions.table.select(["member_id", "offer_id"]))
     try:
-        table = connection.sql(f"SELECT {listed} FROM ({_query(connection, log, restrict)})").to_arrow_table()
+        return _read(connection, log, columns, restrict)
     finally:
         if restrict:
             connection.unregister(_ASKED)
-    at = table["seen_at_us"]
-    if at.null_count:
-        raise DataError(f"log {log}, column seen_at: {at.null_count:,} events have none, expected an instant for each")
+
+
+def stream_log(
+    plan: Plan, connection: duckdb.DuckDBPyConnection, log: str, pairs: str, rows_at_once: int
+) -> Iterator[pa.Table]:
+    """The same events piece by piece, the first one empty, their instants in microseconds in a column `INSTANT`.
+
+    Args:
+        plan: Whose columns are read.
+        connection: Where the log is.
+        log: Its name.
+        pairs: A relation with the member_id and offer_id of every row that asks.
+        rows_at_once: How many events a piece has.
+
+    Raises:
+        DataError: When an event has no instant.
+    """
+    columns = plan.columns_by_log[log]
+    restrict = pairs if _by_pairs_only(plan, log) else None
+    reader = connection.sql(_selected(connection, log, columns, restrict)).to_arrow_reader(rows_at_once)
+    tables = (pa.Table.from_batches([batch]) for batch in reader)
+    for table in chain([reader.schema.empty_table()], tables):
+        _hold_instants(log, table[INSTANT])
+        yield pa.table({INSTANT: table[INSTANT], **{name: plain(table[name]) for name in columns}})
+
+
+def read_events(connection: duckdb.DuckDBPyConnection, log: str, columns: tuple[str, ...]) -> Moments:
+    """All events of a log with these columns and no others.
+
+    Raises:
+        DataError: When an event has no instant.
+    """
+    return _read(connection, log, columns, None)
+
+
+def hold_keys(log: str, keys: Iterable[str], rows: pa.Schema, events: pa.Schema) -> None:
+    """Refuses keys of different kinds: nothing would ever match, and all counts would quietly be 0.
+
+    Raises:
+        DataError: When the rows hold integers and the log text, or the other way round.
+    """
+    for column in keys:
+        here, there = rows.field(column).type, events.field(column).type
+        if pa.types.is_integer(here) != pa.types.is_integer(there):
+            raise DataError(
+                f"key {column}: the rows hold {here}, log {log} holds {there}; give the rows keys of that kind"
+            )
+
+
+def _all_columns(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """For each log what groups and rings read of it together."""
+    found = plan.columns_by_log
+    for ring in plan.rings:
+        for log, columns in ring.columns_by_log.items():
+            found[log] = tuple(dict.fromkeys((*found.get(log, ()), *columns)))
+    return found
+
+
+def _read(connection: duckdb.DuckDBPyConnection, log: str, columns: tuple[str, ...], restrict: str | None) -> Moments:
+    table = connection.sql(_selected(connection, log, columns, restrict)).to_arrow_table()
+    at = table[INSTANT]
+    _hold_instants(log, at)
     table = pa.table({name: plain(table[name]) for name in columns}) if columns else table
     return moments(np.ascontiguousarray(at.to_numpy(), dtype=np.int64), table, f"log {log}")
 
 
-def _query(connection: duckdb.DuckDBPyConnection, log: str, restrict: str | None) -> str:
+def _selected(connection: duckdb.DuckDBPyConnection, log: str, columns: tuple[str, ...], restrict: str | None) -> str:
+    listed = ", ".join([f"epoch_us(seen_at) AS {INSTANT}", *(f'"{column}"' for column in columns)])
+    return f"SELECT {listed} FROM ({query(connection, log, restrict)})"
+
+
+def _hold_instants(log: str, at: Column) -> None:
+    if at.null_count:
+        raise DataError(f"log {log}, column seen_at: {at.null_count:,} events have none, expected an instant for each")
+
+
+def _by_pairs_only(plan: Plan, log: str) -> bool:
+    """Whether everything that is asked of a log is asked of a member and an offer."""
+    return all(set(group.key) == {"member_id", "offer_id"} for group in plan.groups if group.log == log)
+
+
+def query(connection: duckdb.DuckDBPyConnection, log: str, restrict: str | None = None) -> str:
     """The SQL of a log: one of `data.logs`, or else the relation of that name in the connection."""
-    if log in LOGS:
+    if log in LOGS and not _is_log_itself(connection, log):
         LOGS[log].require(connection)
         return LOGS[log].sql(restrict)
     names = {str(name) for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
@@ -82,6 +163,15 @@ def _query(connection: duckdb.DuckDBPyConnection, log: str, restrict: str | None
     if log not in names:
         raise DataError(f"log {log}: neither a log of data.logs ({', '.join(LOGS)}) nor a relation of the connection")
     return f'SELECT * FROM "{log}"'
+
+
+def _is_log_itself(connection: duckdb.DuckDBPyConnection, log: str) -> bool:
+    """Whether a relation that bears a table's name is no such table, but the finished log: it has ``seen_at``."""
+    sql = "SELECT column_name FROM duckdb_columns() WHERE table_name = ?"
+    columns = {str(name) for (name,) in connection.execute(sql, [log]).fetchall()}
+    if log not in TABLES or "seen_at" not in columns:
+        return False
+    return not columns.issuperset(column.name for column in TABLES[log].columns if not column.optional)
 
 
 def _misfits(log: str, measure: Measure, schema: pa.Schema) -> list[str]:

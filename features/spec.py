@@ -16,6 +16,18 @@ from data.errors import UsageError
 from features.feature import Aggregate, Declared, Derived, Fact, Feature, Operator
 from features.fingerprint import fingerprint
 from features.log import GAP, Key, Log, Where
+from features.network import (
+    Edge,
+    Marks,
+    Network,
+    Ring,
+    ring_bad_marks,
+    ring_bad_nodes,
+    ring_edges,
+    ring_marks,
+    ring_nodes,
+    ring_recent,
+)
 from features.operators import (
     column,
     count,
@@ -46,12 +58,16 @@ __all__ = [
     "WEEK",
     "Aggregate",
     "Derived",
+    "Edge",
     "Fact",
     "Feature",
     "FeatureSet",
     "Key",
     "Log",
+    "Marks",
+    "Network",
     "Operator",
+    "Ring",
     "Where",
     "Window",
     "column",
@@ -64,6 +80,12 @@ __all__ = [
     "maximum",
     "mean",
     "minimum",
+    "ring_bad_marks",
+    "ring_bad_nodes",
+    "ring_edges",
+    "ring_marks",
+    "ring_nodes",
+    "ring_recent",
     "share",
     "since",
     "std",
@@ -161,6 +183,8 @@ def _problems(feature: Feature) -> list[str]:
         found += _aggregate_problems(feature)
     if isinstance(feature, Derived):
         found += _function_problems(feature)
+    if isinstance(feature, Ring):
+        found += feature.problems()
     return [f"{feature.name}: {problem}" for problem in found]
 
 

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
     from data.questions import Label, Rows
     from data.sources import DataSet
-    from features.batch import Progress
+    from features.batch import BuildReport, Progress
     from training.task import Task
 
 POSITION = "shepherd_position"
+LOCAL = "local"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,36 @@ class Built:
         return {"path": str(self.path), "rows": self.rows, "seconds": round(self.seconds, 3), "reused": self.reused}
 
 
-def build(task: Task, data_set: DataSet, folder: Path, progress: Progress | None = None) -> Built:
+@dataclass(frozen=True)
+class Means:
+    """What a build may use.
+
+    Attributes:
+        memory_limit: Most bytes that the process may come to hold; none leaves everything in memory.
+        cluster: Address of a Dask scheduler, or `local` for two workers on this machine; none builds in this process.
+    """
+
+    memory_limit: int | None = None
+    cluster: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse both at once: the workers of a cluster have limits of their own."""
+        if self.memory_limit is not None and self.cluster is not None:
+            raise UsageError("found a memory limit and a cluster, expected one of them: workers know their own limits")
+
+    @property
+    def address(self) -> str | None:
+        """The scheduler's address; none for workers on this machine."""
+        return None if self.cluster == LOCAL else self.cluster
+
+
+def build(
+    task: Task,
+    data_set: DataSet,
+    folder: Path,
+    progress: Progress | None = None,
+    means: Means | None = None,
+) -> Built:
     """Compute what was known of every row of the task at its moment, and write it to `folder/TASK.parquet`.
 
     A file that was built from the same data by the same declarations is used again. `progress` is told what was done
@@ -98,11 +128,20 @@ def build(task: Task, data_set: DataSet, folder: Path, progress: Progress | None
     _require_tables(task, data_set)
     # Killed between the two, the file must not be taken for what an older stamp says of it.
     stamp.unlink(missing_ok=True)
-    with data_set.connect() as connection:
-        report = build_features(task.features, connection, task_rows(task, connection), path, progress)
+    report = _computed(task, data_set, path, progress, means or Means())
     stamp.with_suffix(".tmp").write_text(json.dumps({"question": question}))
     stamp.with_suffix(".tmp").replace(stamp)
     return Built(path, report.rows, report.seconds, reused=False)
+
+
+def _computed(task: Task, data_set: DataSet, path: Path, progress: Progress | None, means: Means) -> BuildReport:
+    with data_set.connect() as connection:
+        rows = task_rows(task, connection)
+        if means.cluster is None:
+            return build_features(task.features, connection, rows, path, progress, means.memory_limit)
+    from features.cluster import build_on_cluster  # noqa: PLC0415 - Dask takes a second, and few builds need it
+
+    return build_on_cluster(task.features, data_set, rows, path, means.address, progress)
 
 
 def examples(task: Task, data_set: DataSet, built: Built) -> Examples:

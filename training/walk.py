@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from data.sources import DataSet
-    from training.dataset import Built
+    from training.dataset import Built, Means
     from training.pipeline import Fitted
     from training.release import Released
     from training.task import Task
@@ -133,12 +133,20 @@ class Walked:
         return tables
 
 
-def build(task: Task, data_set: DataSet, *, now: datetime, home: Path = HOME, steps: Steps | None = None) -> Built:
+def build(
+    task: Task,
+    data_set: DataSet,
+    *,
+    now: datetime,
+    home: Path = HOME,
+    steps: Steps | None = None,
+    means: Means | None = None,
+) -> Built:
     """Check the data, and compute what was known of every row of a task at its moment."""
     steps = Steps() if steps is None else steps
     _check(data_set, now, steps)
     with steps.step("build features") as step:
-        built = build_features(task, data_set, home / "features", step.reach)
+        built = build_features(task, data_set, home / "features", step.reach, means)
         step.rows = built.rows
     return built
 

@@ -1,0 +1,158 @@
+"""The live state on the skewed log: microseconds a scan, bytes a member, recovery, mismatches against batch."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from data.logs import LOGS
+from features.feature import Aggregate
+from features.online import LiveState, columns_by_log
+from features.plan import compile_plan
+from features.repeats import IDENTITIES
+from features.replay import replay_check
+from features.rfm import RFM
+from features.ring import RING
+from features.scan import SCAN
+from features.snapshot import restore, snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import duckdb
+
+    from data.sources import DataSet
+    from features.spec import FeatureSet
+
+ALL: Final = SCAN + RING + RFM
+SCANS: Final = "scans"
+_AT_ONCE: Final = 65_536
+_TAIL: Final = 0.01
+
+
+def scan_rows(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Every scan as a row that asks, with its facts; in the order of arrival."""
+    sql = f"SELECT scan_id AS row_id, seen_at AS as_of, * EXCLUDE (scan_id, seen_at, ts) FROM ({LOGS[SCANS].sql()})"
+    names = {"row_id", "as_of", *compile_plan(ALL).row_keys, *(fact.name for fact in compile_plan(ALL).facts)}
+    listed = ", ".join(name for name in connection.sql(sql).columns if name in names)
+    rows: pa.Table = connection.sql(f"SELECT {listed} FROM ({sql}) ORDER BY as_of").to_arrow_table()
+    return rows
+
+
+def mismatches(data_set: DataSet) -> dict[str, object]:
+    """Values of all features on which the live state and batch differ, over every scan of a log."""
+    with data_set.connect() as connection:
+        report = replay_check(ALL, connection, scan_rows(connection))
+    return {
+        "mismatches": report.mismatches,
+        "values": report.values,
+        "events": report.events,
+        "seconds": round(report.seconds, 1),
+        "named": [f"{one.feature} of {one.row_id}: {one.batch} {one.online}" for one in report.first],
+    }
+
+
+def online(data_set: DataSet) -> dict[str, object]:
+    """Microseconds a scan over the second half of a log, and bytes a member at its end.
+
+    A scan is read and taken in with all features, ids looked up, from an event as Python values; other events are taken
+    in between. The CPU figures leave out what other processes of the machine took. Bytes a member are those of a state
+    that keeps only what is asked by member.
+    """
+    with data_set.connect() as connection:
+        state = LiveState(ALL)
+        taken: list[int] = []
+        busy: list[int] = []
+        for log, event in _events(connection, ALL, facts=True):
+            if log == SCANS:
+                began, cpu = time.perf_counter_ns(), time.thread_time_ns()
+                state.observe(log, event)
+                busy.append(time.thread_time_ns() - cpu)
+                taken.append(time.perf_counter_ns() - began)
+            else:
+                state.append(log, event)
+        members = _member_bytes(connection)
+    wall, cpu_only = (np.array(one[len(one) // 2 :]) / 1_000 for one in (taken, busy))
+    return {
+        "p50_us": round(float(np.percentile(wall, 50)), 1),
+        "p99_us": round(float(np.percentile(wall, 99)), 1),
+        "p50_cpu_us": round(float(np.percentile(cpu_only, 50)), 1),
+        "p99_cpu_us": round(float(np.percentile(cpu_only, 99)), 1),
+        "bytes_per_member": members,
+        "state_bytes": sum(array.nbytes for array in state.arrays().values()),
+        "features": len(ALL.names),
+        "scans": len(taken),
+    }
+
+
+def recovery(data_set: DataSet, folder: Path) -> dict[str, object]:
+    """Seconds until a state of all features stands again: from the whole log, and from a snapshot with its tail."""
+    with data_set.connect() as connection:
+        events = sum(1 for _ in _events(connection, ALL))
+        before_tail = int(events * (1 - _TAIL))
+        state, path = LiveState(ALL), folder / "live.state"
+        began = time.perf_counter()
+        for number, (log, event) in enumerate(_events(connection, ALL)):
+            if number == before_tail:
+                paused = time.perf_counter()
+                snapshot(state, path)
+                began += time.perf_counter() - paused
+            state.append(log, event)
+        from_log = time.perf_counter() - began
+        began = time.perf_counter()
+        again = restore(path, ALL)
+        for log, event in _events(connection, ALL, after=again.sequence):
+            again.append(log, event)
+        from_snapshot = time.perf_counter() - began
+    return {
+        "log": round(from_log, 1),
+        "snapshot": round(from_snapshot, 1),
+        "events": events,
+        "snapshot_bytes": path.stat().st_size,
+    }
+
+
+def _member_bytes(connection: duckdb.DuckDBPyConnection) -> int:
+    names = [one.name for one in ALL.all if isinstance(one, Aggregate) and one.key == "member_id"]
+    own = ALL.only(*(name for name in names if name in ALL.names))
+    state = LiveState(own)
+    members = set()
+    for log, event in _events(connection, own):
+        state.append(log, event)
+        members.add(event["member_id"])
+    return int(sum(array.nbytes for array in state.arrays().values()) / max(len(members), 1))
+
+
+def _events(
+    connection: duckdb.DuckDBPyConnection, feature_set: FeatureSet, *, facts: bool = False, after: int = 0
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The events that a set reads, after so many, in the order of arrival and of their ids, as Python values."""
+    plan = compile_plan(feature_set)
+    needed = columns_by_log(plan)
+    parts = []
+    for place, (log, columns) in enumerate(needed.items()):
+        held: list[str] = connection.sql(f"SELECT * FROM ({LOGS[log].sql()}) LIMIT 0").columns
+        more = (*plan.row_keys, *(fact.name for fact in plan.facts)) if facts and log == SCANS else ()
+        identity = IDENTITIES[log]
+        wanted = dict.fromkeys(name for name in (*columns, *identity, *more) if name in held)
+        parts.append(
+            f"SELECT {place} AS place, epoch_us(seen_at) AS seen_at, concat_ws('|', {', '.join(identity)}) AS mark, "
+            f"struct_pack({', '.join(f'{name} := {name}' for name in wanted)}) AS held_{place} "
+            f"FROM ({LOGS[log].sql()})"
+        )
+    logs = list(needed)
+    order = f"ORDER BY seen_at, place, mark OFFSET {after}"
+    query = f"SELECT * FROM ({' UNION ALL BY NAME '.join(parts)}) {order}"
+    reader: Any = connection.cursor().sql(query).to_arrow_reader(_AT_ONCE)
+    for batch in reader:
+        table: Any = pa.Table.from_batches([batch])
+        rows = {place: table[f"held_{place}"].to_pylist() for place in range(len(logs))}
+        steps = zip(table["place"].to_pylist(), table["seen_at"].to_pylist(), strict=True)
+        for row, (place, instant) in enumerate(steps):
+            event = rows[place][row]
+            event["seen_at"] = instant
+            yield logs[place], event
