@@ -23,6 +23,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+REPEAT_DAYS = 35
+"""An id that comes again within so many days of the event that counted is the same event sent twice."""
+
 Kind = Literal["text", "instant", "day", "month", "integer", "money", "real", "flag", "text_list"]
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from data.contracts import TABLES
+from data.contracts import REPEAT_DAYS, TABLES
 from data.errors import DataError
 
 if TYPE_CHECKING:
     import duckdb
-
-REPEAT_DAYS: Final = 35
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from data.log_source import REPEAT_DAYS, LogSource, counted_once
+from data.log_source import LogSource, counted_once
 from data.scan_logs import SCAN_LOGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LOGS", "REPEAT_DAYS", "LogSource"]
+__all__ = ["LOGS", "LogSource"]
 
 _LINES = counted_once("orders", "line_id", ("category", "brand", "used_offer_id"))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from data.log_source import REPEAT_DAYS
+from data.contracts import REPEAT_DAYS
 from features.kernel import Int64, compiled
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data.contracts import REPEAT_DAYS
 from data.errors import DataError, UsageError
-from data.log_source import REPEAT_DAYS
 from data.logs import LOGS
 from features.online import LiveState
 from features.program import A_BLOCKS
