@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data.errors import UsageError
 from data.sources import DataSet
 from features.asked import AS_OF, INSTANT, ROW_ID, asked
 from features.batch import compute
 from features.columns import rounded
+from features.history import moments
 from features.online import EvaluatorName, LiveState, columns_by_log
 from features.plan import compile_plan
 from features.source import query, read_events, read_log, require_columns
@@ -85,7 +87,8 @@ def replay_check(
 ) -> ReplayReport:
     """Feeds every log to a live state in the order of arrival and compares its answers with those of batch.
 
-    At one instant events go in before rows ask, which is the harder order: nothing of that instant may be seen.
+    At one instant events go in before rows ask, which is the harder order: nothing of that instant may be seen. Events
+    of keys that no row asks about are left out, so a sample of rows costs a sample of events; rings hear all of theirs.
 
     Args:
         feature_set: What is to be released.
@@ -106,7 +109,7 @@ def replay_check(
         rows = _own_rows(plan, connection) if rows is None else rows
         expected = compute(feature_set, connection, rows)
         question = asked(plan, rows)
-        logs = {log: _read(plan, connection, log, columns, question.questions) for log, columns in needed.items()}
+        logs = {log: _heard(plan, connection, log, columns, question.questions) for log, columns in needed.items()}
     finally:
         if isinstance(data, DataSet):
             connection.close()
@@ -127,6 +130,24 @@ def _read(
     if _by_pairs_only(plan, log, columns):
         return read_log(plan, connection, log, questions)
     return read_events(connection, log, columns)
+
+
+def _heard(
+    plan: Plan, connection: duckdb.DuckDBPyConnection, log: str, columns: tuple[str, ...], questions: Moments
+) -> Moments:
+    """The events that can have a part in an answer: all of a ring's, and those whose key some row may ask about."""
+    events = _read(plan, connection, log, columns, questions)
+    if any(log in ring.columns_by_log for ring in plan.rings):
+        return events
+    heard = np.zeros(len(events.at), np.bool_)
+    for group in plan.groups:
+        if group.log == log:
+            named = np.ones(len(events.at), np.bool_)
+            for key in group.key:
+                known = pc.unique(questions.table[key]).drop_null()
+                named &= pc.is_in(events.table[key], value_set=known).to_numpy()
+            heard |= named
+    return moments(events.at[heard], events.table.filter(pa.array(heard)), f"log {log}")
 
 
 def _own_rows(plan: Plan, connection: duckdb.DuckDBPyConnection) -> pa.Table:

@@ -100,19 +100,20 @@ def client(where: Store) -> MlflowClient:
     return tracked
 
 
-def track(fitted: Fitted, bundle: Path, where: Store) -> Tracked:
+def track(fitted: Fitted, bundle: Path, where: Store, proofs: Mapping[str, float] | None = None) -> Tracked:
     """Write one fit to the store, register its model, and point the alias `challenger` at it.
 
     Args:
         fitted: Model, predictions and record.
         bundle: Folder of the exported model.
         where: The store.
+        proofs: Further figures by name: what was replayed and compared before the export.
     """
     tracked = client(where)
     record = fitted.record
     _close_killed(tracked, experiment := _experiment(tracked, where, record.task))
     with _run(tracked, experiment, bundle.name) as run_id:
-        _log_figures(tracked, run_id, record)
+        _log_figures(tracked, run_id, record, proofs or {})
         tracked.log_artifacts(run_id, str(bundle), "bundle")
         tracked.log_dict(run_id, record.as_dict(), "record.json")
         tracked.log_dict(run_id, _definitions(fitted), "features.json")
@@ -225,7 +226,7 @@ def _git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603, S607 - fixed words
 
 
-def _log_figures(tracked: MlflowClient, run_id: str, record: Record) -> None:
+def _log_figures(tracked: MlflowClient, run_id: str, record: Record, proofs: Mapping[str, float]) -> None:
     from mlflow.entities import Metric, Param  # noqa: PLC0415 - after telemetry is off
 
     parameters = {
@@ -236,7 +237,7 @@ def _log_figures(tracked: MlflowClient, run_id: str, record: Record) -> None:
         "feature_fingerprint": record.fingerprint,
         "test_from": record.test_from.isoformat(),
     }
-    metrics = [Metric(name, value, 0, 0) for name, value in figures(record).items()]
+    metrics = [Metric(name, value, 0, 0) for name, value in {**figures(record), **proofs}.items()]
     tracked.log_batch(run_id, metrics, [Param(name, str(value)) for name, value in parameters.items()])
     tracked.set_tag(run_id, "mlflow.note.content", note(record))
 

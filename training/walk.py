@@ -21,6 +21,7 @@ from training.pipeline import HOME, TRIALS, fit
 from training.registry import challenge, promote
 from training.release import release
 from training.served import ask_offers, ask_rows, server
+from training.skew import refuse_skew
 from training.steps import Steps
 from training.tracking import client, store, track
 
@@ -166,7 +167,8 @@ def train(
     Raises:
         DataError: The data break their contracts; nothing was written.
         DependencyDown: The tracking store does not answer, which is found before the search begins.
-        GateRefused: A feature saw what came later, or the export could not be proven exact; nothing was exported.
+        GateRefused: A feature saw what came later, serving would see other values, or the export could not be proven
+            exact; nothing was exported.
     """
     steps = Steps() if steps is None else steps
     _check(data_set, now, steps)
@@ -174,13 +176,17 @@ def train(
         client(store(home))
     fitted = fit(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
     with steps.step("look for leakage") as step:
-        step.rows = refuse_look_ahead(task, data_set, _middle(fitted))
+        step.rows = looked = refuse_look_ahead(task, data_set, _middle(fitted))
+    with steps.step("replay event by event") as step:
+        replayed = refuse_skew(task, data_set, np.random.default_rng([seed, 3]))
+        step.rows = replayed.rows
     with steps.step("export and prove parity") as step:
         released = release(fitted, home)
         parity = released.bundle.manifest.parity
         step.rows = parity.rows + parity.edge_rows
     with steps.step("track in MLflow"):
-        tracked = track(fitted, released.folder, store(home))
+        proofs = {"leakage/rows": looked, "replay/values": replayed.values, "replay/mismatches": replayed.mismatches}
+        tracked = track(fitted, released.folder, store(home), proofs)
         challenge(task.name, released.bundle.manifest.version, home)
     return Trained(fitted, released, tracked)
 
