@@ -40,6 +40,9 @@ CutOption = Annotated[
         "--test-from", help="First moment of the test, such as 2017-08-01 (UTC); the task's own if not given."
     ),
 ]
+ClusterOption = Annotated[
+    str | None, typer.Option("--cluster", help="Dask scheduler, tcp://HOST:PORT; or local, two workers here.")
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, last, and nothing else on standard output.")
 ]
@@ -109,14 +112,12 @@ def build(
     memory_limit: Annotated[
         float | None, typer.Option("--memory-limit", min=0.5, help="Most memory to use, in GiB; more goes to disk.")
     ] = None,
-    cluster: Annotated[
-        str | None, typer.Option("--cluster", help="Dask scheduler, tcp://HOST:PORT; or local, two workers here.")
-    ] = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute what was known of every row of a task at its moment."""
     from training.catalogue import find
-    from training.dataset import Means
+    from training.means import Means
     from training.walk import build as build_task
 
     steps = _steps(as_json)
@@ -146,6 +147,7 @@ def train(
     trials: TrialsOption = TRIALS,
     seed: SeedOption = 0,
     test_from: CutOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Search, fit, calibrate and judge a model of a task, export it with proof, and register it as challenger."""
@@ -153,7 +155,7 @@ def train(
 
     steps = _steps(as_json)
     trained = train_task(
-        _task(task, test_from),
+        _task(task, test_from).grown_on(cluster),
         _data_set(data, time_zone, home, steps),
         home=home,
         trials=trials,

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from distributed import Client
     from numpy.typing import NDArray
 
-    from training.task import Parameters
+    from training.learner import Settings
 
 
 def fit_on_cluster(
-    settings: Parameters,
+    bags: Sequence[Settings],
     features: Sequence[str],
     matrix: NDArray[np.float32],
     label: NDArray[np.float64],
     address: str | None = None,
-) -> lightgbm.Booster:
-    """The chance of a yes, learned by all workers of a cluster, each from its part of the rows.
+) -> list[lightgbm.Booster]:
+    """The chance of a yes, learned by all workers of a cluster, each from its part of the rows: one booster a bag.
 
     Histograms are added up over the workers, so the model is that of one machine up to the rounding of sums; it
     repeats to the bit only on the same workers with the same rows on each.
 
     Args:
-        settings: LightGBM parameters, `num_iterations` and `seed` among them.
+        bags: LightGBM parameters of each booster, `num_iterations` and `seed` among them.
         features: Name of each column.
         matrix: Feature values as they are served, shape (rows, features), NaN for null.
         label: 0 or 1, shape (rows,).
@@ -42,12 +42,12 @@ def fit_on_cluster(
         DependencyDown: No scheduler answers.
     """
     with connected(address) as client:
-        return _fit(client, settings, features, matrix, label)
+        return [_fit(client, settings, features, matrix, label) for settings in bags]
 
 
 def _fit(
     client: Client,
-    settings: Parameters,
+    settings: Settings,
     features: Sequence[str],
     matrix: NDArray[np.float32],
     label: NDArray[np.float64],

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from data.errors import DataError, UsageError
 from features.batch import build as build_features
+from training.means import Means, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from training.task import Task
 
 POSITION = "shepherd_position"
-LOCAL = "local"
 
 
 @dataclass(frozen=True)
@@ -78,29 +78,6 @@ class Built:
         return {"path": str(self.path), "rows": self.rows, "seconds": round(self.seconds, 3), "reused": self.reused}
 
 
-@dataclass(frozen=True)
-class Means:
-    """What a build may use.
-
-    Attributes:
-        memory_limit: Most bytes that the process may come to hold; none leaves everything in memory.
-        cluster: Address of a Dask scheduler, or `local` for two workers on this machine; none builds in this process.
-    """
-
-    memory_limit: int | None = None
-    cluster: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse both at once: the workers of a cluster have limits of their own."""
-        if self.memory_limit is not None and self.cluster is not None:
-            raise UsageError("found a memory limit and a cluster, expected one of them: workers know their own limits")
-
-    @property
-    def address(self) -> str | None:
-        """The scheduler's address; none for workers on this machine."""
-        return None if self.cluster == LOCAL else self.cluster
-
-
 def build(
     task: Task,
     data_set: DataSet,
@@ -141,7 +118,7 @@ def _computed(task: Task, data_set: DataSet, path: Path, progress: Progress | No
             return build_features(task.features, connection, rows, path, progress, means.memory_limit)
     from features.cluster import build_on_cluster  # noqa: PLC0415 - Dask takes a second, and few builds need it
 
-    return build_on_cluster(task.features, data_set, rows, path, means.address, progress)
+    return build_on_cluster(task.features, data_set, rows, path, address_of(means.cluster), progress)
 
 
 def examples(task: Task, data_set: DataSet, built: Built) -> Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from data.errors import UsageError
 from training.ensemble import average
+from training.means import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,8 @@ FIXED: Parameters = {
     "verbosity": -1,
 }
 SEEDS = 2**31 - 1
+ROUNDS = "num_iterations"
+Settings = Mapping[str, float | int | str | bool | list[int]]
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Binary:
         more_is_less_likely: Features of which more never raises it.
         threads: Threads of one booster; more than one only pays from some 100 000 rows on, and costs tenfold on a few
             thousand while another process is busy.
+        cluster: Address of a Dask scheduler whose workers grow the trees, or `local` for two on this machine; none
+            grows them in this process. Sums are rounded differently there, so models are alike, not equal.
         calibration: How raw scores become probabilities: `sigmoid` for few positives, `isotonic` for thousands.
     """
 
@@ -46,6 +52,7 @@ class Binary:
     more_is_likelier: tuple[str, ...] = ()
     more_is_less_likely: tuple[str, ...] = ()
     threads: int = 1
+    cluster: str | None = None
     calibration: Literal["sigmoid", "isotonic"] = "sigmoid"
 
     def fit(
@@ -75,13 +82,12 @@ class Binary:
             "num_threads": self.threads,
             "monotone_constraints": self._constraints(features),
         }
-        rounds = int(str(settings.pop("num_iterations", 100)))
-        columns = lightgbm.Dataset(matrix, label, feature_name=list(features), free_raw_data=False)
-        boosters = [
-            lightgbm.train({**settings, "seed": int(seed)}, columns, num_boost_round=rounds)
-            for seed in generator.integers(SEEDS, size=self.bags)
-        ]
-        return average(boosters)
+        bags: list[Settings] = [{**settings, "seed": int(seed)} for seed in generator.integers(SEEDS, size=self.bags)]
+        if self.cluster is None:
+            return average(_grown_here(bags, features, matrix, label))
+        from training.cluster import fit_on_cluster  # noqa: PLC0415 - Dask takes a second, and few fits need it
+
+        return average(fit_on_cluster(bags, features, matrix, label, address_of(self.cluster)))
 
     def _constraints(self, features: Sequence[str]) -> list[int]:
         constraints = dict.fromkeys(self.more_is_likelier, 1) | dict.fromkeys(self.more_is_less_likely, -1)
@@ -92,6 +98,20 @@ class Binary:
                 f"expected names among {', '.join(features)}"
             )
         return [constraints.get(name, 0) for name in features]
+
+
+def _grown_here(
+    bags: Sequence[Settings], features: Sequence[str], matrix: NDArray[np.float32], label: NDArray[np.float64]
+) -> list[lightgbm.Booster]:
+    columns = lightgbm.Dataset(matrix, label, feature_name=list(features), free_raw_data=False)
+    return [
+        lightgbm.train(
+            {name: value for name, value in settings.items() if name != ROUNDS},
+            columns,
+            int(str(settings.get(ROUNDS, 100))),
+        )
+        for settings in bags
+    ]
 
 
 def raw_scores(booster: lightgbm.Booster, matrix: NDArray[np.float32]) -> NDArray[np.float64]:

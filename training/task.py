@@ -62,3 +62,7 @@ class Task:
     def cut_at(self, test_from: datetime) -> Task:
         """The same task with its test beginning at another moment."""
         return replace(self, split=replace(self.split, test_from=test_from, test=None))
+
+    def grown_on(self, cluster: str | None) -> Task:
+        """The same task with its trees grown by the workers of a Dask cluster; in this process where that is none."""
+        return replace(self, learner=replace(self.learner, cluster=cluster))

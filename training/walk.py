@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from data.sources import DataSet
-    from training.dataset import Built, Means
+    from training.dataset import Built
+    from training.means import Means
     from training.pipeline import Fitted
     from training.release import Released
     from training.task import Task

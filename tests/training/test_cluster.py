@@ -18,10 +18,13 @@ def test_two_workers_learn_what_one_machine_learns():
     label = (np.nan_to_num(matrix[:, 0]) + generator.normal(size=2_000) * 0.3 > 0).astype(np.float64)
     settings = {**FIXED, "num_iterations": 10, "seed": 3, "num_leaves": 7, "monotone_constraints": [1, 0, 0]}
     names = ("worth", "noise", "more_noise")
-    apart = fit_on_cluster(settings, names, matrix, label)
+    (apart,) = fit_on_cluster([settings], names, matrix, label)
     alone = Binary({"num_leaves": 7, "num_iterations": 10}, bags=1, more_is_likelier=("worth",)).fit(
         names, matrix, label, {}, np.random.default_rng(3)
     )
+    asked = Binary({"num_leaves": 7, "num_iterations": 10}, bags=1, more_is_likelier=("worth",), cluster="local")
+    through = asked.fit(names, matrix, label, {}, np.random.default_rng(3))
+    assert np.corrcoef(raw_scores(through, matrix), raw_scores(alone, matrix))[0, 1] > 0.98
     assert apart.feature_name() == list(names)
     assert apart.num_trees() == 10
     scores, others = raw_scores(apart, matrix), raw_scores(alone, matrix)
