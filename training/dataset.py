@@ -102,7 +102,7 @@ def build(
     }
     if path.exists() and stamp.exists() and json.loads(stamp.read_text())["question"] == question:
         return Built(path, pq.read_metadata(path).num_rows, 0.0, reused=True)
-    _require_tables(task, data_set)
+    require_tables(task, data_set)
     # Killed between the two, the file must not be taken for what an older stamp says of it.
     stamp.unlink(missing_ok=True)
     report = _computed(task, data_set, path, progress, means or Means())
@@ -214,7 +214,12 @@ def _joined(task: Task, labels: pa.Table, table: pa.Table) -> pa.Table:
     return joined
 
 
-def _require_tables(task: Task, data_set: DataSet) -> None:
+def require_tables(task: Task, data_set: DataSet) -> None:
+    """See that the data set has what rows and label are read from.
+
+    Raises:
+        DataError: Tables are missing; all of them are named.
+    """
     needed = dict.fromkeys((*task.rows.tables, *task.label.tables))
     missing = [name for name in needed if name not in data_set.files]
     if missing:

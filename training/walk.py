@@ -16,6 +16,7 @@ from data.checks import require
 from data.errors import GateRefused
 from data.questions import SENDS
 from training.dataset import build as build_features
+from training.dataset import require_tables
 from training.leakage import refuse_look_ahead
 from training.pipeline import HOME, TRIALS, fit
 from training.registry import challenge, promote
@@ -173,6 +174,7 @@ def train(
     """
     steps = Steps() if steps is None else steps
     _check(data_set, now, steps)
+    require_tables(task, data_set)
     with steps.step("reach the MLflow store"):
         client(store(home))
     fitted = fit(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
