@@ -44,19 +44,23 @@ SENDS = Rows(
     SELECT sends.send_id AS row_id, sends.ts AS as_of, sends.member_id, sends.offer_id, sends.campaign_id,
            offers.kind, campaigns.starts_at, campaigns.ends_at,
            len(offers.product_ids) AS offer_product_count,
-           count(*) OVER (PARTITION BY sends.campaign_id) AS campaign_send_count,
+           count(*) OVER (
+               PARTITION BY sends.campaign_id ORDER BY sends.ts RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+           ) AS campaign_send_count,
            date_diff('day', campaigns.starts_at, campaigns.ends_at) AS campaign_days
     FROM sends JOIN campaigns USING (campaign_id) JOIN offers USING (offer_id)
+    WHERE sends.arm = 'treated'
     """,
 )
-"""Every coupon booklet sent to a member, at the moment its campaign starts."""
+"""Every offer of a campaign that was sent to a member and not withheld, at the moment it was sent."""
 
 REDEEMED = Label(
     "redeemed",
     ("sends", "campaigns", "redemptions"),
     """
     SELECT sends.send_id AS row_id, (redemptions.send_id IS NOT NULL)::INTEGER AS label, campaigns.ends_at AS closes_at
-    FROM sends JOIN campaigns USING (campaign_id) LEFT JOIN redemptions USING (send_id)
+    FROM sends JOIN campaigns USING (campaign_id) LEFT JOIN redemptions
+    ON redemptions.send_id = sends.send_id AND redemptions.ts < campaigns.ends_at
     """,
 )
-"""Whether the member redeemed anything of what was sent; known when the campaign has ended."""
+"""Whether the member redeemed anything of what was sent before the campaign ended; known then."""

@@ -112,8 +112,8 @@ class DataSet:
         return path.removeprefix(self.root).lstrip("/")
 
     def content_hash(self) -> str:
-        """The sha256 over every table's name, its parts' names and their bytes: two equal hashes, the same data."""
-        digest = hashlib.sha256()
+        """The sha256 over the zone, the tables' and parts' names and their bytes: two equal hashes, the same data."""
+        digest = hashlib.sha256(f"{self.time_zone}\0".encode())
         storage = storage_of(self.root)
         for table in sorted(self.files):
             for path in self.files[table]:

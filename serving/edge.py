@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY: Final = 64 * 1024
-LARGEST_BATCH: Final = 1024 * 1024
+LARGEST_BATCH: Final = 8 * 1024 * 1024  # 1,000 rows of a few hundred features by name
 _SIMPLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 _HTTP_FIXES: Final = {
     400: "send a body that can be read: JSON in UTF-8",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.errors import DataError
 from training.calibrate import fit_isotonic, fit_sigmoid
 from training.dataset import build, examples
 from training.interval import Resampling, compare
@@ -103,7 +104,7 @@ def fit(
         step.rows = built.rows
     table = examples(task, data_set, built)
     division = task.split.divide(table.as_of, table.closes_at)
-    folds = task.split.chain(table.as_of, table.closes_at, table.group, division.train)
+    folds = _telling(task, table, division)
     with steps.step("search parameters", total=trials) as step:
         step.rows = len(division.train)
         tuned = search(task, table, folds, trials=trials, seed=seed, folder=home / "studies", advance=step.advance)
@@ -116,6 +117,29 @@ def fit(
         predictions = _predict(model, table, division.test)
         record = _judge(study, model, predictions, data_set.content_hash())
     return Fitted(model, predictions, record, built)
+
+
+def _telling(task: Task, table: Examples, division: Division) -> tuple[Fold, ...]:
+    """The folds in which both outcomes are learned from and judged on; others say nothing of parameters.
+
+    Raises:
+        DataError: There is none, or the rows before or after the cut are all alike.
+    """
+    label = table.label
+    sides = {"to learn from": division.train, "to test on": division.test}
+    alike = [name for name, rows in sides.items() if len(np.unique(label[rows])) < 2]
+    folds = tuple(
+        fold
+        for fold in task.split.chain(table.as_of, table.closes_at, table.group, division.train)
+        if len(np.unique(label[fold.fit])) == len(np.unique(label[fold.validate])) == 2
+    )
+    if alike or not folds:
+        where = f"the rows {' and '.join(alike)}" if alike else "every fold, in what is learned from or judged on"
+        raise DataError(
+            f"task {task.name!r}: found one outcome alone in {where}; expected both, or nothing can be learned or "
+            "judged; give a longer history, or another cut with --test-from"
+        )
+    return folds
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def challenge(task: str, version: str, home: Path) -> None:
 
 
 def promote(task: str, home: Path, version: str | None = None) -> tuple[Gate, ...]:
-    """Make a version the champion: the alias in MLflow's registry, and the pointer that serving watches.
+    """Make a version the champion: the alias in MLflow's registry, and the pointer that serving reads when it starts.
 
     Args:
         task: Whose model.

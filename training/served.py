@@ -28,10 +28,12 @@ ANSWER_WITHIN_SECONDS = 10
 STOP_WITHIN_SECONDS = 10
 PAUSE_SECONDS = 0.1
 LAST_WORDS = 2_000
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks the loopback address itself, whatever proxy the environment names for the world."""
 
 
 @contextmanager
-def server(home: Path, *options: str) -> Iterator[str]:
+def server(home: Path, *options: str, ranking: str | None = None) -> Iterator[str]:
     """Run `shepherd serve` on a free port of the loopback address while inside; gives its URL once it is ready.
 
     Raises:
@@ -41,7 +43,10 @@ def server(home: Path, *options: str) -> Iterator[str]:
     url = f"http://{HOST}:{port}"
     # -P: a file of the working directory that is called data.py or features.py must not stand in for ours.
     command = [sys.executable, "-P", "-m", "shepherd", "serve", "--home", str(home), "--port", str(port), *options]
-    with TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said, env=dict(os.environ)) as process:  # noqa: S603 - our own command
+    with (
+        TemporaryFile() as said,
+        subprocess.Popen(command, stdout=said, stderr=said, env=_settings(ranking)) as process,  # noqa: S603 - ours
+    ):
         try:
             _wait_until_ready(process, url, said)
             yield url
@@ -51,6 +56,12 @@ def server(home: Path, *options: str) -> Iterator[str]:
                 process.wait(STOP_WITHIN_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _settings(ranking: str | None) -> dict[str, str]:
+    """The environment with the task that ranks offers, without what it says of another service's models and rows."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("SHEPHERD_")}
+    return others if ranking is None else {**others, "SHEPHERD_TASK": ranking}
 
 
 def ask_offers(url: str, member_id: str, at: datetime) -> dict[str, object]:
@@ -72,7 +83,7 @@ def ask_rows(url: str, task: str, rows: Sequence[Mapping[str, float | None]]) ->
 def _post(url: str, body: bytes, kind: str) -> bytes:
     request = urllib.request.Request(url, body, {"content-type": kind}, method="POST")  # noqa: S310 - a loopback address
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_WITHIN_SECONDS) as reply:  # noqa: S310 - likewise
+        with _OPENER.open(request, timeout=ANSWER_WITHIN_SECONDS) as reply:
             answer: bytes = reply.read()
             return answer
     except urllib.error.HTTPError as refusal:
@@ -84,7 +95,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, said: IO[bytes
     until = time.monotonic() + READY_WITHIN_SECONDS
     while process.poll() is None and time.monotonic() < until:
         try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=1):  # noqa: S310 - a loopback address
+            with _OPENER.open(f"{url}/readyz", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(PAUSE_SECONDS)

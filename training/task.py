@@ -60,8 +60,8 @@ class Task:
     slices: tuple[str, ...] = ()
 
     def cut_at(self, test_from: datetime) -> Task:
-        """The same task with its test beginning at another moment."""
-        return replace(self, split=replace(self.split, test_from=test_from, test=None))
+        """The same task with its test beginning at another moment, and its folds cut anew."""
+        return replace(self, split=replace(self.split, test_from=test_from, test=None, validate_from=None))
 
     def grown_on(self, cluster: str | None) -> Task:
         """The same task with its trees grown by the workers of a Dask cluster; in this process where that is none."""

@@ -92,7 +92,7 @@ def client(where: Store) -> MlflowClient:
     try:
         tracked = mlflow.MlflowClient(tracking_uri=where.uri)
         tracked.search_experiments(max_results=1)
-    except (mlflow.MlflowException, ImportError) as refusal:
+    except (mlflow.MlflowException, ImportError, OSError) as refusal:
         raise DependencyDown(
             f"MLflow's store at {where.uri}: found no answer ({refusal}), expected a store of runs; start its server, "
             "mend MLFLOW_TRACKING_URI, or unset it to track in a file under --home"

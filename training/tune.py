@@ -37,7 +37,7 @@ class Tuned:
             where nothing was. With few positives the best average alone is mostly luck.
         folds: The task's first metric on each fold, for these parameters.
         default_folds: The same for the task's own parameters, which are always tried first.
-        trials: Trials finished, those of earlier runs included.
+        trials: Trials that were chosen among, those of earlier runs included.
         journal: Where the trials are kept.
     """
 
@@ -105,12 +105,13 @@ def search(
     study.optimize(objective, n_trials=max(0, trials - done))
     finished = _finished(study)
     default = _own(finished)[0]
-    chosen = _chosen(finished, default, 1 if metric.greater_is_better else -1)
+    considered = finished[:trials]
+    chosen = _chosen(considered, default, 1 if metric.greater_is_better else -1)
     return Tuned(
         dict(chosen.user_attrs["parameters"]),
         tuple(chosen.user_attrs["folds"]),
         tuple(default.user_attrs["folds"]),
-        len(finished),
+        len(considered),
         journal,
     )
 

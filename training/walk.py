@@ -232,8 +232,9 @@ def _served(fitted: Fitted, home: Path, alias: str) -> dict[str, object]:
     """
     said, task = fitted.predictions, fitted.model.task
     row = int(said.probability.argmax())
-    with server(home, "--pointer", alias) as url:
-        if task.rows == SENDS:
+    offers = task.rows == SENDS
+    with server(home, "--pointer", alias, ranking=task.name if offers else None) as url:
+        if offers:
             member, at = _asked(fitted, str(said.row_id[row]))
             return ask_offers(url, member, at)
         values = (None if math.isnan(value) else value for value in said.matrix[row].tolist())

@@ -201,3 +201,8 @@ def test_names_of_python_variables_are_no_tables(sound: Tables, write: Writer) -
         connection.execute("FROM stores")
     connection.register("stores", stores)
     assert rows(connection, "FROM stores") == [{"x": 1}]
+
+
+def test_the_same_files_read_in_another_zone_are_other_data(tmp_path):
+    (tmp_path / "orders.csv").write_text("line_id\n")
+    assert open_folder(tmp_path, "UTC").content_hash() != open_folder(tmp_path, "Asia/Shanghai").content_hash()

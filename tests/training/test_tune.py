@@ -113,7 +113,8 @@ def test_a_search_that_is_done_tries_nothing_more(task, table, tmp_path):
     first, _ = _search(task, table, tmp_path, 3)
 
     assert _search(task, table, tmp_path, 3) == (first, 0)
-    assert _search(task, table, tmp_path, 1) == (first, 0)
+    own, advanced = _search(task, table, tmp_path, 1)
+    assert (own.parameters, own.trials, advanced) == ({}, 1, 0)
 
 
 @pytest.mark.parametrize("dies_at", [0, 1, 2, 5])
