@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,15 +83,7 @@ class Recommender:
                 probability=float(probability[index]),
                 action=manifest.payoff.actions[action[index]],
                 expected_value_fen=float(value[index]),
-                reasons=tuple(
-                    ReasonBody(
-                        feature=reason.feature,
-                        value=reason.value,
-                        contribution=reason.contribution,
-                        sentence=reason.sentence,
-                    )
-                    for reason in explain(manifest.features, row, moved)
-                ),
+                reasons=tuple(ReasonBody(**asdict(reason)) for reason in explain(manifest.features, row, moved)),
             )
             for index, row, moved in zip(ranked.tolist(), rows, contributions, strict=True)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -53,15 +54,7 @@ def answer_rows(scorer: Scorer, body: bytes) -> bytes:
             probability=float(chance),
             action=scorer.manifest.payoff.actions[chosen],
             expected_value_fen=float(worth),
-            reasons=tuple(
-                ReasonBody(
-                    feature=reason.feature,
-                    value=reason.value,
-                    contribution=reason.contribution,
-                    sentence=reason.sentence,
-                )
-                for reason in explain(scorer.manifest.features, row, moved)
-            ),
+            reasons=tuple(ReasonBody(**asdict(reason)) for reason in explain(scorer.manifest.features, row, moved)),
         )
         for chance, chosen, worth, row, moved in zip(probability, action, value, matrix, contributions, strict=True)
     )
