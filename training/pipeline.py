@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from training.calibrate import Calibrator
     from training.dataset import Built, Examples
     from training.interval import Interval
+    from training.means import Means
     from training.split import Division, Fold
     from training.task import Task
     from training.tune import Tuned
@@ -99,9 +100,7 @@ def fit(
         steps: Collects how long each step took, and draws bars if it has a console.
     """
     steps = Steps() if steps is None else steps
-    with steps.step("build features") as step:
-        built = build(task, data_set, home / "features", step.reach)
-        step.rows = built.rows
+    built = features(task, data_set, home, steps)
     table = examples(task, data_set, built)
     division = task.split.divide(table.as_of, table.closes_at)
     folds = _telling(task, table, division)
@@ -117,6 +116,14 @@ def fit(
         predictions = _predict(model, table, division.test)
         record = _judge(study, model, predictions, data_set.content_hash())
     return Fitted(model, predictions, record, built)
+
+
+def features(task: Task, data_set: DataSet, home: Path, steps: Steps, means: Means | None = None) -> Built:
+    """What was known of every row of the task at its moment, under `home`, as one step of a journey."""
+    with steps.step("build features") as step:
+        built = build(task, data_set, home / "features", step.reach, means)
+        step.rows = built.rows
+    return built
 
 
 def _telling(task: Task, table: Examples, division: Division) -> tuple[Fold, ...]:

@@ -15,10 +15,9 @@ from rich.table import Table
 from data.checks import require
 from data.errors import GateRefused
 from data.questions import SENDS
-from training.dataset import build as build_features
 from training.dataset import require_tables
 from training.leakage import refuse_look_ahead
-from training.pipeline import HOME, TRIALS, fit
+from training.pipeline import HOME, TRIALS, features, fit
 from training.registry import challenge, promote
 from training.release import release
 from training.served import ask_offers, ask_rows, server
@@ -148,10 +147,7 @@ def build(
     """Check the data, and compute what was known of every row of a task at its moment."""
     steps = Steps() if steps is None else steps
     _check(data_set, now, steps)
-    with steps.step("build features") as step:
-        built = build_features(task, data_set, home / "features", step.reach, means)
-        step.rows = built.rows
-    return built
+    return features(task, data_set, home, steps, means)
 
 
 def train(
