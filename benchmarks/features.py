@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import numpy as np
 
-from benchmarks.compared import COMPARED, arrived, questions, relations
+from benchmarks.compared import COMPARED, ORDERS, SCANS, arrived, questions, relations
 from benchmarks.log import SkewedLog
 from features.batch import build, compute
 from features.memory import peak_bytes
@@ -46,10 +46,10 @@ def beside_peers(scans: int) -> dict[str, Any]:
     asked, bought = arrived(SkewedLog(scans))
     rows = questions(asked)
     with duckdb.connect() as connection:
-        connection.register("arrived_scans", asked)
-        connection.register("arrived_orders", bought)
+        connection.register(SCANS.name, asked)
+        connection.register(ORDERS.name, bought)
         engines: dict[str, Callable[[], pa.Table]] = {
-            "ours": lambda: compute(COMPARED, connection, rows),
+            "ours": lambda: compute(COMPARED, {SCANS.name: asked, ORDERS.name: bought}, rows),
             "polars": lambda: polars_answers(asked, bought),
             "duckdb": lambda: duckdb_answers(connection),
         }

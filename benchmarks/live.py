@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.dataset import dataset
 
 from data.logs import LOGS
 from features.feature import Aggregate
@@ -22,6 +23,7 @@ from features.snapshot import restore, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     import duckdb
@@ -33,7 +35,6 @@ ALL: Final = SCAN + RING + RFM
 SCANS: Final = "scans"
 _AT_ONCE: Final = 65_536
 _TAIL: Final = 0.01
-_WARM: Final = 5_000
 
 
 def scan_rows(connection: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -92,38 +93,80 @@ def online(data_set: DataSet) -> dict[str, object]:
 
 
 def recovery(data_set: DataSet, folder: Path) -> dict[str, object]:
-    """Seconds until a state of all features stands again: from the whole log, and from a snapshot with its tail."""
+    """Seconds until a state of all features stands again: from the whole log, and from a snapshot with its tail.
+
+    The log is what a service writes down as it goes: events as they were taken in, a Parquet file a log. The tail is
+    the last hundredth of the scans with what else happened meanwhile.
+    """
     with data_set.connect() as connection:
-        _warm_up(connection)
-        events = sum(1 for _ in _events(connection, ALL))
-        before_tail = int(events * (1 - _TAIL))
-        state, path = LiveState(ALL), folder / "live.state"
-        began = time.perf_counter()
-        for number, (log, event) in enumerate(_events(connection, ALL)):
-            if number == before_tail:
-                paused = time.perf_counter()
-                snapshot(state, path)
-                began += time.perf_counter() - paused
-            state.append(log, event)
-        from_log = time.perf_counter() - began
-        began = time.perf_counter()
-        again = restore(path, ALL)
-        for log, event in _events(connection, ALL, after=again.sequence):
-            again.append(log, event)
-        from_snapshot = time.perf_counter() - began
+        kept = _kept(connection, folder)
+    cut = _late(kept[SCANS])
+    seen, path = pc.field("seen_at"), folder / "live.state"
+    _replayed(LiveState(ALL), kept, seen < pa.scalar(cut), most=1)
+    state = LiveState(ALL)
+    began = time.perf_counter()
+    _replayed(state, kept, seen <= pa.scalar(cut))
+    paused = time.perf_counter()
+    snapshot(state, path)
+    began += time.perf_counter() - paused
+    _replayed(state, kept, seen > pa.scalar(cut))
+    from_log, events = time.perf_counter() - began, state.sequence
+    del state
+    began = time.perf_counter()
+    again = restore(path, ALL)
+    restored = time.perf_counter() - began
+    _replayed(again, kept, seen > pa.scalar(cut))
     return {
         "log": round(from_log, 1),
-        "snapshot": round(from_snapshot, 1),
+        "snapshot": round(time.perf_counter() - began, 1),
+        "snapshot_alone": round(restored, 1),
         "events": events,
         "snapshot_bytes": path.stat().st_size,
     }
 
 
-def _warm_up(connection: duckdb.DuckDBPyConnection) -> None:
-    """Lets the loops be compiled, which is not what recovery is about."""
-    state = LiveState(ALL)
-    for log, event in islice(_events(connection, ALL), _WARM):
-        state.append(log, event)
+def _late(scans: Path) -> datetime:
+    """The instant by which all scans but the last hundredth had come."""
+    seen = dataset(scans).to_table(["seen_at"])["seen_at"]
+    instant: datetime = seen[int(len(seen) * (1 - _TAIL)) - 1].as_py()
+    return instant
+
+
+def _kept(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, Path]:
+    """Every log with what the features read of it, in the order of arrival."""
+    kept = {}
+    for log, columns in columns_by_log(compile_plan(ALL)).items():
+        kept[log] = folder / f"kept-{log}.parquet"
+        wanted = ", ".join(dict.fromkeys(("seen_at", *columns, *IDENTITIES[log])))
+        events = f"SELECT {wanted} FROM ({LOGS[log].sql()}) ORDER BY seen_at"
+        connection.execute(f"COPY ({events}) TO '{kept[log]}' (FORMAT parquet, ROW_GROUP_SIZE {_AT_ONCE})")
+    return kept
+
+
+def _replayed(state: LiveState, kept: dict[str, Path], wanted: pc.Expression, most: int = 1 << 62) -> None:
+    """Feeds a state the wanted events of all logs in the order of arrival, a piece of each at a time."""
+    pieces = {log: _pieces(path, wanted) for log, path in kept.items()}
+    held = {log: next(batches, None) for log, batches in pieces.items()}
+    while most > 0 and any(table is not None for table in held.values()):
+        most -= 1
+        until = min(table["seen_at"][-1].as_py() for table in held.values() if table is not None)
+        due: dict[str, pa.Table] = {}
+        for log, table in held.items():
+            if table is not None:
+                number = int(
+                    np.searchsorted(
+                        table["seen_at"].to_numpy(), np.datetime64(until.replace(tzinfo=None)), side="right"
+                    )
+                )
+                due[log], rest = table.slice(0, number), table.slice(number)
+                held[log] = rest if len(rest) else next(pieces[log], None)
+        state.replay(due)
+
+
+def _pieces(path: Path, wanted: pc.Expression) -> Iterator[pa.Table]:
+    for batch in dataset(path).to_batches(filter=wanted, batch_size=_AT_ONCE):
+        if batch.num_rows:
+            yield pa.Table.from_batches([batch])
 
 
 def _member_bytes(connection: duckdb.DuckDBPyConnection) -> int:
@@ -138,9 +181,9 @@ def _member_bytes(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _events(
-    connection: duckdb.DuckDBPyConnection, feature_set: FeatureSet, *, facts: bool = False, after: int = 0
+    connection: duckdb.DuckDBPyConnection, feature_set: FeatureSet, *, facts: bool = False
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The events that a set reads, after so many, in the order of arrival and of their ids, as Python values."""
+    """The events that a set reads, in the order of arrival and of their ids, as Python values."""
     plan = compile_plan(feature_set)
     needed = columns_by_log(plan)
     parts = []
@@ -155,7 +198,7 @@ def _events(
             f"FROM ({LOGS[log].sql()})"
         )
     logs = list(needed)
-    order = f"ORDER BY seen_at, place, mark OFFSET {after}"
+    order = "ORDER BY seen_at, place, mark"
     query = f"SELECT * FROM ({' UNION ALL BY NAME '.join(parts)}) {order}"
     reader: Any = connection.cursor().sql(query).to_arrow_reader(_AT_ONCE)
     for batch in reader:

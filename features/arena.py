@@ -14,13 +14,16 @@ from typing import Final
 import numpy as np
 
 from features import program as p
-from features.blocks import chain_of, find, flagged, lacks, put, queue_of, row_of
+from features.ahead import fetch_ahead
+from features.blocks import chain_of, find, flagged, home_of, lacks, put, queue_of, row_of
+from features.condition import satisfied
 from features.kernel import Doubles, Int64, compiled, deviation, spread
+from features.prefetch import prefetch
+from features.ring_state import answer_rings, offer
 from features.sliding import advance, make_room, settle, sweep_next
 
 ROOMY: Final = 0
-TABLE_FULL: Final = -1
-TOO_LARGE: Final = -2
+TOO_LARGE: Final = -1
 
 _LARGEST: Final = float(1 << 62)
 _NULL: Final = p.NULL
@@ -71,23 +74,6 @@ def _new_entity(code: Int64, arena: Int64, table: Int64, words: Int64, entry: in
 
 
 @compiled
-def _holds(code: Int64, entry: int, value: int) -> bool:
-    """Whether a value, which is not null, satisfies a condition."""
-    test, operands, at = code[entry + 1], code[entry + 2], code[entry + 3]
-    operand = code[at]
-    if test == p.AMONG or test == p.EQUAL:  # noqa: PLR1714 - compiled
-        found = False
-        for number in range(operands):
-            found = found or value == code[at + number]
-        return found
-    if test == p.BELOW or test == p.AT_MOST:  # noqa: PLR1714 - compiled
-        return value < operand or (test == p.AT_MOST and value == operand)
-    if test == p.ABOVE or test == p.AT_LEAST:  # noqa: PLR1714 - compiled
-        return value > operand or (test == p.AT_LEAST and value == operand)
-    return value != operand
-
-
-@compiled
 def _write(code: Int64, arena: Int64, words: Int64, group: int, record: int) -> None:
     """Writes an event behind the last of its key's block, where nobody sees it yet."""
     block = arena[record + p.R_BLOCK]
@@ -109,7 +95,7 @@ def _write(code: Int64, arena: Int64, words: Int64, group: int, record: int) -> 
         if present and condition >= 0:
             entry = code[group + p.G_CONDITIONS_AT] + 4 * condition
             value = words[code[entry]] if code[entry] >= 0 else gap
-            present = value != _NULL and _holds(code, entry, value)
+            present = value != _NULL and satisfied(code, entry, value)
         if present:
             arena[row + 1 + (number >> 6)] |= np.int64(1) << (number & 63)
 
@@ -214,19 +200,19 @@ def _commit(code: Int64, arena: Int64, table: Int64, at: int, walk: int) -> None
 
 @compiled
 def append(code: Int64, arena: Int64, table: Int64, words: Int64, walk: int) -> int:
-    """Takes in an event, unseen until a later instant.
+    """Takes in an event, unseen until a later instant; there is room for it in the table.
 
-    Answers ROOMY when done; how many words the arena lacks, or TABLE_FULL, when the call has to be made again with more
-    room; TOO_LARGE when sums would overflow, with the group and measure in the arena. Unless done, the event is not in.
+    Answers ROOMY when done; how many words the arena lacks, when the call has to be made again with more room;
+    TOO_LARGE when sums would overflow, with the group and measure in the arena. Unless done, the event is not in.
     """
-    if 10 * (arena[p.A_USED] + arena[p.A_OWED] + code[walk + p.PASS_INSERTS]) > 7 * (len(table) // 3):
-        return TABLE_FULL
     outcome = ROOMY
     for number in range(code[walk + p.PASS_ENTITIES]):
         if outcome == ROOMY:
             outcome = _enter(code, arena, table, words, walk + p.PASS_ENTRIES + number * p.ENTITY_WORDS)
     if outcome == ROOMY:
         _commit(code, arena, table, words[0], walk)
+        for number in range(code[walk + p.PASS_RINGS]):
+            offer(code, arena, words, code[walk + p.PASS_RINGS_AT] + p.O_WORDS * number)
     return outcome
 
 
@@ -318,12 +304,32 @@ def _windowed(code: Int64, arena: Int64, group: int, block: int, one: int) -> fl
 
 
 @compiled
+def entities_of(code: Int64, arena: Int64, table: Int64, words: Int64, walk: int) -> Int64:
+    """Where the lists of records of all keys stand, as `_entity` says; all that will be read of them is on its way."""
+    number = code[walk + p.PASS_ENTITIES]
+    found = np.empty(number, np.int64)
+    for place in range(number):
+        entry = walk + p.PASS_ENTRIES + place * p.ENTITY_WORDS
+        first = words[code[code[entry + p.E_KEYS_AT]]] if code[entry + p.E_KEYS] > 0 else np.int64(0)
+        if first > 0 and code[entry + p.E_KEYS] == 1:
+            prefetch(arena, first)
+        elif first > 0:
+            second = words[code[code[entry + p.E_KEYS_AT] + 1]]
+            prefetch(table, home_of(table, _pair(code, entry, 1, first), second))
+    for place in range(number):
+        found[place] = _entity(code, table, words, walk + p.PASS_ENTRIES + place * p.ENTITY_WORDS)
+    fetch_ahead(code, arena, table, walk, found)
+    return found
+
+
+@compiled
 def answers(code: Int64, arena: Int64, table: Int64, words: Int64, walk: int, answer: Doubles) -> None:
     """Writes every operation's output as of an instant, null as NaN."""
     at = words[0]
+    entities = entities_of(code, arena, table, words, walk)
     for number in range(code[walk + p.PASS_ENTITIES]):
         entry = walk + p.PASS_ENTRIES + number * p.ENTITY_WORDS
-        entity = _entity(code, table, words, entry)
+        entity = entities[number]
         for place in range(code[entry + p.E_GROUPS]):
             group = code[code[entry + p.E_GROUPS_AT] + 2 * place]
             record = arena[entity + code[code[entry + p.E_GROUPS_AT] + 2 * place + 1]] if entity > 0 else np.int64(0)
@@ -341,3 +347,5 @@ def answers(code: Int64, arena: Int64, table: Int64, words: Int64, walk: int, an
                 else:
                     zero = entity >= 0 and (kind == p.COUNT or kind == p.SUM or kind == p.DISTINCT)  # noqa: PLR1714
                     answer[output] = 0.0 if zero else np.nan
+    for number in range(code[walk + p.PASS_RINGS]):
+        answer_rings(code, arena, words, code[walk + p.PASS_RINGS_AT] + p.Q_WORDS * number, answer)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from data.errors import DataError
 from features.encoding import Encoder
+from features.hashing import ascending
 from features.history import Moments, moments, plain
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def _identity_problems(column: Column, *, whole: bool) -> list[str]:
 def _all_differ(column: Column) -> bool:
     if not (pa.types.is_integer(column.type) or pa.types.is_string(column.type)):
         return pc.count_distinct(column).as_py() == len(column)
+    if ascending(column):
+        return True
     encoder = Encoder(len(column))
     encoder.column(column)
     return len(encoder) == len(column)

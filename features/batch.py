@@ -18,12 +18,13 @@ import pyarrow as pa
 
 from features.asked import Asked, asked
 from features.assembly import FINGERPRINT_KEY, Answered, assembled, schema, write
+from features.coded import AskedKeys, Coded
 from features.columns import Columns
 from features.evaluation import evaluate
-from features.history import AskedKeys, Coded, lay_out
 from features.memory import lent, limits
 from features.plan import Plan, compile_plan
 from features.ring_batch import ring_answers
+from features.scratch import Scratch
 from features.source import hold_keys, read_log, require_columns
 from features.streaming import Workers, answer_here, stream
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from features.source import Logs
     from features.spec import FeatureSet
     from features.streaming import Rows
 
@@ -128,12 +130,19 @@ def written(feature_set: FeatureSet, destination: Path, answer: Callable[[Path],
     )
 
 
-def compute(feature_set: FeatureSet, connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> pa.Table:
-    """The table that `build` would write, in memory."""
+def compute(feature_set: FeatureSet, logs: Logs, rows: pa.Table) -> pa.Table:
+    """The table that `build` would write, in memory.
+
+    Args:
+        feature_set: What to compute.
+        logs: The connection that `build` takes; or the finished logs themselves by name, each a table with ``seen_at``
+            and the columns that the features read, which spares the way through DuckDB.
+        rows: As for `build`.
+    """
     plan = compile_plan(feature_set)
     question = asked(plan, rows)
-    columns = Columns()
-    _compute(plan, connection, question, columns, None)
+    columns = Columns(rows.num_rows)
+    _compute(plan, logs, question, columns, None)
     return pa.Table.from_batches(_batches(plan, question, columns), schema(plan, question.carried.schema))
 
 
@@ -141,37 +150,38 @@ def _in_memory(
     plan: Plan, connection: duckdb.DuckDBPyConnection, rows: Rows, folder: Path, progress: Progress | None
 ) -> Answered:
     question = asked(plan, rows if isinstance(rows, pa.Table) else rows.to_arrow_table())
-    columns = Columns(folder)
+    columns = Columns(len(question.questions.at), folder)
     events = _compute(plan, connection, question, columns, progress)
     return Answered(question.carried.schema, events, _batches(plan, question, columns))
 
 
 def _compute(
     plan: Plan,
-    connection: duckdb.DuckDBPyConnection,
+    logs: Logs,
     question: Asked,
     columns: Columns,
     progress: Progress | None,
 ) -> dict[str, int]:
-    require_columns(plan, connection)
+    require_columns(plan, logs)
     total = len(plan.outputs)
     done = 0
     events: dict[str, int] = {}
     asking = AskedKeys(question.questions)
+    scratch = Scratch()
     for log in plan.columns_by_log:
         groups = [group for group in plan.groups if group.log == log]
-        history = read_log(plan, connection, log, question.questions)
+        history = read_log(plan, logs, log, question.questions)
         events[log] = len(history.at)
         keys = dict.fromkeys(column for group in groups for column in group.key)
         hold_keys(log, keys, question.questions.table.schema, history.table.schema)
         coded = Coded(history, asking, keys)
         for group in groups:
-            for name, values in evaluate(group, lay_out(group.key, coded), coded, plan.exact):
+            for name, values in evaluate(group, coded, plan.exact, scratch, columns.room):
                 columns.put(name, values)
                 done += 1
                 if progress is not None:
                     progress(f"{log} by {' and '.join(group.key) or 'everyone'}", done, total)
-    for name, values in ring_answers(plan, connection, question.questions):
+    for name, values in ring_answers(plan, logs, question.questions):
         columns.put(name, values)
         done += 1
         if progress is not None:

@@ -5,33 +5,45 @@ pairs of keys, the last event with a value, and how often a window holds a value
 of free blocks for each size. Every loop trusts its indices.
 """
 
-# mypy: disable-error-code="no-any-return, arg-type, return-value"
+# mypy: disable-error-code="no-any-return, arg-type, return-value, assignment"
 # To mypy an element of an array is a numpy scalar; to the compiler it is an integer like any other.
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 
 from features import program as p
 from features.kernel import Chain, Int64, compiled
 
+_LARGER: Final = 2
+"""How many sizes larger a free block may be to be taken before new memory is."""
+
 
 @compiled
-def _home(owner: int, value: int, mask: int) -> int:
-    """Where an entry would stand in an empty table."""
+def _home(owner: int, value: int, places: int) -> int:
+    """The place where an entry would stand in an empty table of so many, which need be no power of two."""
     mixed = np.uint64(owner) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(value) * np.uint64(0xC2B2AE3D27D4EB4F)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-    return np.int64(mixed >> np.uint64(32)) & mask
+    return np.int64(((mixed >> np.uint64(32)) * np.uint64(places)) >> np.uint64(32))
 
 
 @compiled
 def find(table: Int64, owner: int, value: int) -> int:
     """Where an entry stands, or the free place where it belongs; in words."""
-    mask = len(table) // 3 - 1
-    place = _home(owner, value, mask)
-    while table[3 * place] != 0 and (table[3 * place] != owner or table[3 * place + 1] != value):
-        place = (place + 1) & mask
-    return 3 * place
+    place = 3 * _home(owner, value, len(table) // 3)
+    while table[place] != 0 and (table[place] != owner or table[place + 1] != value):
+        place += 3
+        if place == len(table):
+            place = np.int64(0)
+    return place
+
+
+@compiled
+def home_of(table: Int64, owner: int, value: int) -> int:
+    """Where an entry would stand if no other were in its way; in words."""
+    return 3 * _home(owner, value, len(table) // 3)
 
 
 @compiled
@@ -47,15 +59,15 @@ def put(arena: Int64, table: Int64, place: int, owner: int, value: int, payload:
 @compiled
 def remove(arena: Int64, table: Int64, place: int) -> None:
     """Frees a place and moves up what would no longer be found."""
-    mask = len(table) // 3 - 1
+    places = len(table) // 3
     hole = place // 3
-    other = (hole + 1) & mask
+    other = (hole + 1) % places
     while table[3 * other] != 0:
-        home = _home(table[3 * other], table[3 * other + 1], mask)
-        if (other - home) & mask >= (other - hole) & mask:
+        home = _home(table[3 * other], table[3 * other + 1], places)
+        if (other - home + places) % places >= (other - hole + places) % places:
             table[3 * hole : 3 * hole + 3] = table[3 * other : 3 * other + 3]
             hole = other
-        other = (other + 1) & mask
+        other = (other + 1) % places
     table[3 * hole] = 0
     arena[p.A_USED] -= 1
 
@@ -113,27 +125,46 @@ def _halves(code: Int64, group: int) -> int:
 
 
 @compiled
-def new_block(code: Int64, arena: Int64, group: int, events: int) -> int:
-    """An empty block for at least so many events; the room was seen to before."""
-    size = _size(code, _needed(code, group, events))
-    words = code[code[p.P_SIZES_AT] + size]
-    block = arena[p.A_FREE + size]
+def taken(code: Int64, arena: Int64, words: int) -> int:
+    """A block of at least so many words, with whatever stands in it but its size; the room was seen to before."""
+    size = _size(code, words)
+    larger = size
+    while larger < min(size + _LARGER, p.SIZES - 1) and arena[p.A_FREE + larger] == 0:
+        larger += 1
+    block = arena[p.A_FREE + larger]
     if block != 0:
+        size = larger
         arena[p.A_FREE + size] = arena[block]
     else:
         block = arena[p.A_TOP]
-        arena[p.A_TOP] += words
-    arena[block : block + words] = 0
-    arena[block + p.B_ROOM] = 2 * (words - _fixed(code, group)) // _halves(code, group)
+        arena[p.A_TOP] += code[code[p.P_SIZES_AT] + size]
     arena[block + p.B_SIZE] = size
     arena[p.A_BLOCKS] += 1
     return block
 
 
 @compiled
+def rounded_up(code: Int64, words: int) -> int:
+    """The words of the block that is taken for so many."""
+    return code[code[p.P_SIZES_AT] + _size(code, words)]
+
+
+@compiled
+def new_block(code: Int64, arena: Int64, group: int, events: int) -> int:
+    """An empty block for at least so many events; the room was seen to before."""
+    block = taken(code, arena, _needed(code, group, events))
+    size = arena[block + p.B_SIZE]
+    words = code[code[p.P_SIZES_AT] + size]
+    arena[block : block + words] = 0
+    arena[block + p.B_ROOM] = 2 * (words - _fixed(code, group)) // _halves(code, group)
+    arena[block + p.B_SIZE] = size
+    return block
+
+
+@compiled
 def words_for(code: Int64, group: int, events: int) -> int:
-    """An upper bound for what `_new_block` takes."""
-    return code[code[p.P_SIZES_AT] + _size(code, _needed(code, group, events))]
+    """How many words `new_block` takes."""
+    return rounded_up(code, _needed(code, group, events))
 
 
 @compiled

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from features.scratch import Scratch, pooled
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,11 +22,20 @@ class Columns:
     """Computed columns by name, each float32, or float64 where something is still derived from it.
 
     Attributes:
+        rows: How many values each has.
         folder: Where to keep them; None for in memory.
     """
 
+    rows: int
     folder: Path | None = None
     _held: dict[str, Answers] = field(default_factory=dict, init=False)
+    _scratch: Scratch = field(default_factory=Scratch, init=False)
+
+    def room(self, exact: bool) -> Answers:  # noqa: FBT001 - the only thing to say
+        """An array for the next column, which is to be put before more room is asked for: doubles if it is exact."""
+        if self.folder is not None:
+            return self._scratch.answers(f"column {exact}", self.rows, exact=exact)
+        return pooled(np.float64, self.rows) if exact else pooled(np.float32, self.rows)
 
     def put(self, name: str, values: Answers) -> None:
         """Keeps a column."""

@@ -1,97 +1,158 @@
-"""The evaluator that serves: ids become codes, events become words, and `features.arena` does the rest."""
+"""The evaluator that serves: a door packs what comes, and one compiled call does the rest on flat arrays."""
 
 from __future__ import annotations
 
-import struct
+import secrets
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from data.errors import DataError
-from features import arena as machine
-from features.blocks import rehash
-from features.program import A_FAULT_COLUMN, A_FAULT_GROUP, A_TOP, NULL, Word, flatten, start_of, texts_of, words_of
+from features.blocks import lacks, rehash, rounded_up
+from features.bulk import longest, run, tape
+from features.digests import digest
+from features.door import D_GIVEN, Door
+from features.flattening import flatten
+from features.intake import Intake
+from features.lookup import code_of
+from features.program import (
+    A_FAULT_COLUMN,
+    A_FAULT_GROUP,
+    A_KEY,
+    A_TOP,
+    asking_words,
+    columns_by_log,
+    network_places,
+    texts_of,
+    words_of,
+)
+from features.repeats import Repeats, mark
+from features.ring_memory import RingMemory
 from features.sliding import sweep
+from features.step import MISFIT, OVERFLOW, REPEATED, REPEATS_FULL, RING_FULL, RING_PARTS, TABLE_FULL, TURN, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
-    from features.kernel import Doubles
+    from features.intake import Kinds
+    from features.kernel import Doubles, Int64
     from features.plan import Plan
-    from features.reference import Value
 
 _ARENA: Final = 1 << 14
 _TABLE: Final = 3 * (1 << 10)
 
 
 class CompiledEvaluator:
-    """Flat arrays and one compiled call an event or question; ids are looked up in plain dictionaries.
+    """Flat arrays and one compiled call an event, question, or both.
 
     Attributes:
-        arena: Blocks and records; see `features.program`.
-        table: The hash table beside it.
-        codes: For each column whose values are only compared, a code for each value met. The code of what is a key by
-            itself is the place of its records in the arena.
+        arena: Blocks, records and rings; see `features.program`.
+        table: The hash table beside it, in which ids are looked up, too.
+        repeats: The ids of events that counted.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        """Nothing is known yet."""
+    def __init__(self, plan: Plan, kinds: Kinds, identities: Mapping[str, tuple[str, ...]]) -> None:
+        """Nothing is known yet.
+
+        Args:
+            plan: What to answer.
+            kinds: What columns are known to hold; learned from events.
+            identities: For each log the columns of an event's id; none where every event counts.
+        """
         self._plan = plan
         self.arena = np.zeros(_ARENA, np.int64)
         self.table = np.zeros(_TABLE, np.int64)
-        self.arena[A_TOP] = start_of(plan)
-        self._places = Counter(group.key[0] for group in plan.groups if len(group.key) == 1)
-        words = {log: words_of(plan, log) for log in plan.columns_by_log}
-        coded = [word.column for one in words.values() for word in one if word.coded]
-        self.codes: dict[str, dict[Value, int]] = {column: {} for column in (*plan.keys, *coded)}
-        texts = {(column, text): self._new(column, text) for column, all_ in texts_of(plan).items() for text in all_}
+        self.repeats = Repeats()
+        self._identities = identities
+        networks = network_places(plan)
+        self.arena[A_TOP] = networks[-1]
+        self.arena[A_KEY] = secrets.randbits(62)
+        self._tags = _tags(plan)
+        texts = {(column, text): self._text(column, text) for column, all_ in texts_of(plan).items() for text in all_}
         self._program = flatten(plan, texts)
-        self._events = {log: self._packing(words[log], plan.columns_by_log[log]) for log in words}
-        self._question = self._packing(tuple(Word(column, coded=True) for column in plan.keys), plan.keys)
-        longest = max(len(packing) for packing in (*self._events.values(), self._question))
-        self._buffer = np.zeros(1 + longest, np.int64)
-        self._bytes = memoryview(self._buffer).cast("B")  # type: ignore[arg-type] # an array is a buffer
-        self._layouts = [struct.Struct(f"{1 + words}q") for words in range(longest + 1)]
+        self._rings = RingMemory(plan.rings, networks[:-1], self._roomy)
+        self._rings.begin()
+        logs = columns_by_log(plan)
+        marks = {log: number + 1 if identities.get(log) else 0 for number, log in enumerate(sorted(logs))}
+        self._events = {
+            log: Door(Intake(f"an event of log {log}", columns, kinds), words_of(plan, log), self._tags, marks[log])
+            for log, columns in logs.items()
+        }
+        self._asking = {
+            log: Door(
+                Intake(f"an event of log {log}", tuple(dict.fromkeys((*columns, *plan.row_keys))), kinds),
+                asking_words(plan, log),
+                self._tags,
+                marks[log],
+            )
+            for log, columns in logs.items()
+        }
+        self._optional = {log: [one for one in plan.row_keys if one not in columns] for log, columns in logs.items()}
+        self._rows = Door(Intake("the row", plan.row_keys, kinds), asking_words(plan, None), self._tags, 0)
+        self._nothing = np.empty(len(plan.outputs), np.float64)
 
-    def append(self, log: str, at: int, values: Sequence[Value]) -> None:
+    def append(self, log: str, at: int, event: Mapping[str, object]) -> bool:
         """Takes in an event; questions of its own instant will not see it.
 
-        Raises:
-            DataError: When what is added up would overflow; the event is not taken in.
-        """
-        words = [at]
-        for place, codes, column in self._events[log]:
-            value = values[place]
-            if value is None:
-                words.append(NULL)
-            elif codes is None:
-                words.append(value)  # type: ignore[arg-type] # the intake let only integers pass
-            else:
-                code = codes.get(value)
-                words.append(self._new(column, value) if code is None else code)
-        self._layouts[len(words) - 1].pack_into(self._bytes, 0, *words)
-        walk, code_ = self._program.appends[log], self._program.code
-        while outcome := machine.append(code_, self.arena, self.table, self._buffer, walk):
-            if outcome == machine.TOO_LARGE:
-                raise DataError(self._overflow(log))
-            if outcome == machine.TABLE_FULL:
-                larger = np.zeros(2 * len(self.table), np.int64)
-                rehash(self.table, larger)
-                self.table = larger
-            else:
-                self._widen(outcome)
+        Returns:
+            Whether it counted; False for an id that had come before.
 
-    def answers(self, at: int, keys: Sequence[Value], answer: Doubles) -> None:
-        """Writes every operation's output as of an instant, before rounding; null as NaN."""
-        words = [at]
-        for place, codes, _ in self._question:
-            value = keys[place]
-            words.append(NULL if value is None else codes.get(value, 0) if codes else 0)
-        self._layouts[len(words) - 1].pack_into(self._bytes, 0, *words)
-        machine.answers(self._program.code, self.arena, self.table, self._buffer, self._program.questions, answer)
+        Raises:
+            DataError: When columns are missing or hold what they cannot, or what is added up would overflow; the event
+                is not taken in.
+        """
+        door, text = self._events[log], mark(log, self._identities.get(log, ()), event)
+        door.pack(at, event, text)
+        return self._run(door, event, 0, self._program.appends[log], self._nothing)
+
+    def answers(self, at: int, row: Mapping[str, object], answer: Doubles) -> None:
+        """Writes every output as of an instant, before rounding; null as NaN."""
+        self._rows.pack(at, row)
+        self._run(self._rows, row, self._program.questions, 0, answer)
+
+    def observe(self, log: str, at: int, event: Mapping[str, object], answer: Doubles) -> bool:
+        """Answers what an event asks for its own keys, null where it has none; then takes it in as `append` does."""
+        door, text = self._asking[log], mark(log, self._identities.get(log, ()), event)
+        lacking = {column: None for column in self._optional[log] if column not in event}
+        event = {**event, **lacking} if lacking else event
+        door.pack(at, event, text)
+        return self._run(door, event, self._program.own[log], self._program.appends[log], answer)
+
+    def replay(self, tables: Mapping[str, pa.Table]) -> tuple[int, int, int]:
+        """Takes in the events of tables of logs, merged by instant.
+
+        Returns:
+            How many there were, how many of them counted, and the latest instant.
+
+        Raises:
+            DataError: When columns are missing or hold what they cannot, or sums would overflow. What came before is
+                in, so that the state is of no use any more.
+        """
+        events = tape(self._events, self._identities, tables)
+        doors = list(self._events.values())
+        for door in doors:
+            door.make_room(longest(events, doors))
+        buffers = np.concatenate([door.buffer for door in doors])
+        ends = np.cumsum([len(door.buffer) for door in doors])
+        bounds = np.array(
+            [
+                (end - len(door.buffer), end, self._program.appends[log], len(door.numbers), len(door.texts) + 1)
+                for end, (log, door) in zip(ends, self._events.items(), strict=True)
+            ]
+        )
+        counted, done, outcome = np.zeros(1, np.int64), 0, 0
+        while done < len(events.order):
+            state = (self._program.code, self.arena, self.table, self.repeats.table)
+            done, outcome = run(*state, buffers, bounds, events, done, counted, self._nothing)
+            if outcome:
+                at = int(events.given[events.order[done, 1]])
+                self._mend(outcome, at)
+        latest = int(events.given[events.order[-1, 1]]) if done else 0
+        return done, int(counted[0]), latest
 
     def sweep(self, at: int) -> None:
         """Takes the blocks of all keys away of which no window sees anything; their records stay."""
@@ -100,14 +161,12 @@ class CompiledEvaluator:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All it knows, as flat arrays."""
-        found: dict[str, NDArray[Any]] = {
+        return {
             "program": self._program.code,
             "arena": self.arena[: int(self.arena[A_TOP])],
             "table": self.table,
+            "repeats": self.repeats.table,
         }
-        for column, codes in self.codes.items():
-            found |= _listed(column, codes)
-        return found
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Takes over what `arrays` gave.
@@ -120,59 +179,71 @@ class CompiledEvaluator:
         self.arena = np.zeros(max(_ARENA, len(arrays["arena"]) * 5 // 4), np.int64)
         self.arena[: len(arrays["arena"])] = arrays["arena"]
         self.table = np.array(arrays["table"])
-        for column, codes in self.codes.items():
-            codes.clear()
-            codes.update(_unlisted(column, arrays))
+        self.repeats = Repeats(np.array(arrays["repeats"]))
 
-    def _packing(
-        self, words: tuple[Word, ...], columns: tuple[str, ...]
-    ) -> list[tuple[int, dict[Value, int] | None, str]]:
-        """Where each word comes from, and the codes of its column if it is one."""
-        return [(columns.index(one.column), self.codes[one.column] if one.coded else None, one.column) for one in words]
+    def _run(self, door: Door, mapping: Mapping[str, object], ask: int, take: int, answer: Doubles) -> bool:
+        """Calls the compiled step, again where it wants something larger first; answers whether the event counted."""
+        code = self._program.code
+        while outcome := step(code, self.arena, self.table, self.repeats.table, door.buffer, ask, take, answer):
+            if outcome == REPEATED:
+                return False
+            at = int(door.buffer[door.buffer[D_GIVEN]])
+            if outcome == MISFIT:
+                door.pack_slowly(at, mapping)
+            self._mend(outcome, at)
+        return True
 
-    def _new(self, column: str, value: Value) -> int:
-        """A code for a value met for the first time."""
-        places = self._places[column]
-        known = self.codes[column]
-        if not places:
-            known[value] = len(known) + 1
+    def _mend(self, outcome: int, at: int) -> None:
+        """Sees to what kept the step from being taken."""
+        if outcome > 0:
+            self._widen(outcome)
+        elif outcome == TABLE_FULL:
+            larger = np.zeros(len(self.table) // 6 * 9, np.int64)
+            rehash(self.table, larger)
+            self.table = larger
+        elif outcome == REPEATS_FULL:
+            self.repeats.make_room(at)
+        elif outcome == TURN:
+            self._rings.turn(at)
+        elif outcome == MISFIT:
+            raise DataError(f"an event at {at} holds a number of 2**62 or more in size; expected less")
+        elif outcome == OVERFLOW:
+            raise DataError(self._overflow())
         else:
-            lacking = int(self.arena[A_TOP]) + places - len(self.arena)
-            if lacking > 0:
-                self._widen(lacking)
-            known[value] = int(self.arena[A_TOP])
-            self.arena[A_TOP] += places
-        return known[value]
+            self._rings.grow(*divmod(RING_FULL - outcome, RING_PARTS))
+
+    def _roomy(self, words: int) -> tuple[Int64, Int64]:
+        """The program and an arena in which a block of so many words is free."""
+        lacking = lacks(self.arena, rounded_up(self._program.code, words)) if words else 0
+        if lacking:
+            self._widen(lacking)
+        return self._program.code, self.arena
+
+    def _text(self, column: str, text: str) -> int:
+        """The code of a text that a condition compares with."""
+        tag, places = self._tags[column]
+        content = np.frombuffer(text.encode(), np.uint8)
+        owner, value = digest(content, 0, len(content), self.arena[A_KEY], tag)
+        return int(code_of(self.arena, self.table, owner, value, places, True))  # noqa: FBT003 - compiled
 
     def _widen(self, lacking: int) -> None:
         wider = np.zeros(max(2 * len(self.arena), len(self.arena) + lacking), np.int64)
         wider[: len(self.arena)] = self.arena
         self.arena = wider
 
-    def _overflow(self, log: str) -> str:
+    def _overflow(self) -> str:
         group = self._plan.groups[int(self.arena[A_FAULT_GROUP])]
         column = group.measures[int(self.arena[A_FAULT_COLUMN])].column
         return (
-            f"an event of log {log}, column {column}: the values or squares of one {' and '.join(group.key) or 'log'} "
-            f"add up to {float(1 << 62):.3g} or more, expected less; "
+            f"an event of log {group.log}, column {column}: the values or squares of one "
+            f"{' and '.join(group.key) or 'log'} add up to {float(1 << 62):.3g} or more, expected less; "
             "state the column in a larger unit or mend the values that are out of bounds"
         )
 
 
-def _listed(column: str, codes: Mapping[Value, int]) -> dict[str, NDArray[Any]]:
-    """The values of a column end to end, where each ends, and their codes."""
-    found: dict[str, NDArray[Any]] = {f"{column} codes": np.fromiter(codes.values(), np.int64, len(codes))}
-    if all(isinstance(value, int) for value in codes):
-        return found | {f"{column} numbers": np.array(list(codes), np.int64)}
-    texts = [str(value) for value in codes]
-    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-    return found | {f"{column} texts": np.frombuffer("".join(texts).encode(), np.uint8), f"{column} ends": ends}
-
-
-def _unlisted(column: str, arrays: Mapping[str, NDArray[Any]]) -> Iterator[tuple[Value, int]]:
-    codes = arrays[f"{column} codes"].tolist()
-    if f"{column} numbers" in arrays:
-        return zip(arrays[f"{column} numbers"].tolist(), codes, strict=True)
-    whole, ends = arrays[f"{column} texts"].tobytes().decode(), arrays[f"{column} ends"].tolist()
-    texts = [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    return zip(texts, codes, strict=True)
+def _tags(plan: Plan) -> dict[str, tuple[int, int]]:
+    """For each column a number, and how many words of the arena the code of one of its values takes."""
+    places = Counter(group.key[0] for group in plan.groups if len(group.key) == 1)
+    logs = columns_by_log(plan)
+    columns = sorted({word.column for log in logs for word in asking_words(plan, log)} | set(plan.row_keys))
+    return {column: (number + 1, places[column]) for number, column in enumerate(columns)}

@@ -1,60 +1,47 @@
 """Numbers for values: each different text or integer of a column gets the next number at its first sight.
 
-Most of the cost of a build on text keys is here and not in the windows, so the table is our own: open addressing over
-32 bits of the hash beside the number, and the bytes of each different text one after the other. Equal hashes are always
-settled by comparing the bytes.
+Much of the cost of a build on text keys is here and not in the windows, so the table is our own: open addressing over
+the marks of `features.hashing`, each beside its number. Where a text is longer than its mark, equal marks are settled
+by comparing bytes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
-from features.kernel import Int32, Int64, Values, compiled
+from features.hashing import MIDDLE, SHORT, Bytes, Marked, Marks, Texts, marked, marked_integers, same, word
+from features.kernel import Flags, Int32, Int64, Values, compiled
+from features.scratch import pooled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
+
+    import pyarrow as pa
 
     Column: TypeAlias = pa.ChunkedArray[Any]
 
-Bytes: TypeAlias = NDArray[np.uint8]
-
-_HIGH: Final = np.uint64(0xFFFF_FFFF_0000_0000)
-_LOW: Final = np.uint64(0xFFFF_FFFF)
-_BASIS: Final = np.uint64(1_469_598_103_934_665_603)
-_PRIME: Final = np.uint64(1_099_511_628_211)
-_NO_BYTES: Final = np.empty(0, np.uint8)
+_GROWTH: Final = 4
 
 
 class _Table(NamedTuple):
     """What has been seen so far.
 
     Attributes:
-        slot: The upper half of the hash and, below it, the number plus 1 of the value that lives there; 0 where none
-            does. There is a power of two of them.
-        size: How many different values, and how many bytes they take.
-        hashed: The hash of each value, to find its place again when the slots are doubled.
-        stop: Where the bytes of each text end; for integers the integer itself.
-        held: The bytes of all texts.
+        slot: The mark of the value that lives in each place, then its number plus 1, or 0 where none does. There is a
+            power of two of places.
+        size: How many different values, and how many bytes those take that are kept.
+        rest: Of each text that is longer than `SHORT` the eight bytes after those.
+        stop: Where the bytes of each value end: those of a text that is longer than `MIDDLE`, of others none.
+        held: The bytes.
     """
 
-    slot: NDArray[np.uint64]
+    slot: Marks
     size: Int64
-    hashed: NDArray[np.uint64]
+    rest: Marks
     stop: Int64
     held: Bytes
-
-
-class _Texts(NamedTuple):
-    """Text as Arrow lays it out: where each row's bytes end, the bytes, and a bit a row for whether there is one."""
-
-    stops: Int32
-    letters: Bytes
-    valid: Bytes
-    offset: int
 
 
 class Encoder:
@@ -67,13 +54,13 @@ class Encoder:
     """
 
     def __init__(self, expected: int = 8_192) -> None:
-        slots = 1 << (2 * expected + 2).bit_length()
+        places = 1 << (2 * expected + 2).bit_length()
         self._table = _Table(
-            slot=np.zeros(slots, np.uint64),
+            slot=np.zeros(2 * places, np.uint64),
             size=np.zeros(2, np.int64),
-            hashed=np.empty(slots // 2, np.uint64),
-            stop=np.empty(slots // 2, np.int64),
-            held=np.empty(slots * 4, np.uint8),
+            rest=np.empty(places // 2, np.uint64),
+            stop=np.empty(places // 2, np.int64),
+            held=np.empty(places, np.uint8),
         )
 
     def __len__(self) -> int:
@@ -82,200 +69,126 @@ class Encoder:
 
     def column(self, column: Column) -> Int32:
         """The numbers of a column of text or integers."""
-        codes = np.empty(len(column), np.int32)
-        start = 0
-        for chunk in column.chunks:
-            if len(chunk):
-                self._chunk(chunk, codes[start : start + len(chunk)])
-            start += len(chunk)
-        return codes
+        return self._numbers(len(column), marked(column))
 
     def integers(self, values: Values) -> Int32:
         """The numbers of integers; -1 where one is absent."""
-        codes = np.empty(len(values.value), np.int32)
-        self._encode(_encode_integers, values, codes)
+        return self._numbers(len(values.value), marked_integers(values))
+
+    def _numbers(self, rows: int, pieces: Iterable[Marked]) -> Int32:
+        codes = pooled(np.int32, rows)
+        for first, marks, known, texts in pieces:
+            of_piece = codes[first : first + len(marks)]
+            _guess(marks, self._table.slot, of_piece)
+            if len(texts.stops):
+                _settle_guesses(texts, self._table, of_piece)
+            row = _encode(0, marks, known, texts, of_piece, self._table)
+            while row < len(marks):
+                longest = int(texts.stops[row + 1] - texts.stops[row]) if len(texts.stops) else 0
+                self._table = _with_room(self._table, longest)
+                row = _encode(row, marks, known, texts, of_piece, self._table)
         return codes
-
-    def _chunk(self, chunk: pa.Array[Any], codes: Int32) -> None:
-        if pa.types.is_string(chunk.type):
-            self._encode(_encode_texts, _texts(chunk), codes)
-            return
-        self._encode(_encode_integers, _integers(chunk), codes)
-
-    def _encode(self, encode: Callable[..., int], values: Values | _Texts, codes: Int32) -> None:
-        row = encode(0, values, codes, self._table)
-        while row < len(codes):
-            longest = int(values.stops[row + 1] - values.stops[row]) if isinstance(values, _Texts) else 0
-            self._table = _with_room(self._table, longest)
-            row = encode(row, values, codes, self._table)
-
-
-def _texts(chunk: pa.Array[Any]) -> _Texts:
-    validity, offsets, letters = cast("Any", chunk.buffers())
-    return _Texts(
-        stops=np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1],
-        letters=_NO_BYTES if letters is None else np.frombuffer(letters, np.uint8),
-        valid=_NO_BYTES if validity is None else np.frombuffer(validity, np.uint8),
-        offset=chunk.offset,
-    )
-
-
-def _integers(chunk: pa.Array[Any]) -> Values:
-    plain = cast("Any", chunk.cast(pa.int64()))
-    known = np.asarray(plain.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
-    return Values(plain.fill_null(0).to_numpy(zero_copy_only=False), known)
 
 
 def _with_room(table: _Table, length: int) -> _Table:
     """The same values in a table with room for more, one of them of so many bytes."""
-    slot, size, hashed, stop, held = table
-    if 2 * int(size[0]) >= len(slot):
-        slot = np.zeros(4 * len(slot), np.uint64)
-        hashed, stop = np.resize(hashed, len(slot) // 2), np.resize(stop, len(slot) // 2)
+    slot, size, rest, stop, held = table
+    if int(size[0]) >= len(stop):
+        slot = np.zeros(_GROWTH * len(slot), np.uint64)
+        _settle(table.slot, slot)
+        rest, stop = np.resize(rest, _GROWTH * len(rest)), np.resize(stop, _GROWTH * len(stop))
     if int(size[1]) + length > len(held):
         held = np.resize(held, 2 * (len(held) + length))
-    grown = _Table(slot, size, hashed, stop, held)
-    if slot is not table.slot:
-        _settle(grown)
-    return grown
+    return _Table(slot, size, rest, stop, held)
 
 
 @compiled
-def _mixed(value: np.uint64) -> np.uint64:
-    mixed = value
-    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
-    return mixed ^ (mixed >> np.uint64(29))
-
-
-@compiled
-def _settle(table: _Table) -> None:
-    """Gives the values their places again, in slots that are empty."""
-    mask = np.uint64(len(table.slot) - 1)
-    for number in range(table.size[0]):
-        mixed = table.hashed[number]
-        place = mixed & mask
-        while table.slot[place] != 0:
-            place = (place + np.uint64(1)) & mask
-        table.slot[place] = (mixed & _HIGH) | np.uint64(number + 1)
-
-
-@compiled
-def _equal(length: int, some: Bytes, start: int, others: Bytes, begin: int) -> bool:
-    letter = 0
-    while letter < length and some[start + letter] == others[begin + letter]:
-        letter += 1
-    return letter == length
-
-
-@compiled
-def _encode_texts(first: int, texts: _Texts, codes: Int32, table: _Table) -> int:
-    """Encodes from a row on, until done or out of room; the row that is next."""
-    slot, size, hashed, stop, held = table
-    stops, letters, valid, offset = texts
-    mask = np.uint64(len(slot) - 1)
-    for row in range(first, len(codes)):
-        if len(valid) > 0 and not (valid[(offset + row) >> 3] >> ((offset + row) & 7)) & 1:
-            codes[row] = -1
+def _settle(slot: Marks, wider: Marks) -> None:
+    """Gives the values of some slots their places among more, which are empty."""
+    mask = np.uint64(len(wider) // 2 - 1)
+    for old in range(0, len(slot), 2):
+        if slot[old + 1] == 0:
             continue
-        begin, length = stops[row], stops[row + 1] - stops[row]
-        mixed: np.uint64 = _BASIS
-        for letter in range(length):
-            mixed = (mixed ^ np.uint64(letters[begin + letter])) * _PRIME
-        mixed = _mixed(mixed)
-        place = mixed & mask
-        while True:
-            found = slot[place]
-            if found == 0:
-                number, start = size[0], size[1]
-                if 2 * number >= len(slot) or start + length > len(held):
-                    return row
-                for letter in range(length):
-                    held[start + letter] = letters[begin + letter]
-                slot[place] = (mixed & _HIGH) | np.uint64(number + 1)
-                hashed[number] = mixed
-                stop[number] = start + length
-                size[0] = number + 1
-                size[1] = start + length
-                codes[row] = number
-                break
-            if (found ^ mixed) & _HIGH == 0:
-                number = np.int64(found & _LOW) - 1
-                start = stop[number - 1] if number > 0 else 0
-                if stop[number] - start == length and _equal(length, held, start, letters, begin):
-                    codes[row] = number
-                    break
+        place = slot[old] & mask
+        while wider[2 * place + 1] != 0:
             place = (place + np.uint64(1)) & mask
-    return len(codes)
+        wider[2 * place], wider[2 * place + 1] = slot[old], slot[old + 1]
 
 
 @compiled
-def _encode_integers(first: int, values: Values, codes: Int32, table: _Table) -> int:
-    """Encodes from a row on, until done or out of room; the row that is next."""
-    slot, size, hashed, stop, _ = table
-    value, present = values
-    mask = np.uint64(len(slot) - 1)
-    for row in range(first, len(codes)):
-        if not present[row]:
-            codes[row] = -1
-            continue
-        mixed = _mixed(_mixed(np.uint64(value[row])))
-        place = mixed & mask
-        while True:
-            found = slot[place]
-            if found == 0:
-                number = size[0]
-                if 2 * number >= len(slot):
-                    return row
-                slot[place] = (mixed & _HIGH) | np.uint64(number + 1)
-                hashed[number] = mixed
-                stop[number] = value[row]
-                size[0] = number + 1
-                codes[row] = number
-                break
-            if (found ^ mixed) & _HIGH == 0:
-                number = np.int64(found & _LOW) - 1
-                if stop[number] == value[row]:
-                    codes[row] = number
-                    break
-            place = (place + np.uint64(1)) & mask
-    return len(codes)
+def _guess(marks: Marks, slot: Marks, codes: Int32) -> None:
+    """The number in the place where each mark belongs, if it is the mark's; else -1.
 
-
-def buckets(columns: list[Column], number: int) -> Int32:
-    """To which of so many buckets each row belongs by the values of its columns; -1 where one of them is null.
-
-    Equal text goes to the same bucket wherever it is read, and so do equal integers.
+    Nothing here waits for anything, so the processor fetches many places at once, which is most of the work.
     """
-    mixed = np.zeros(len(columns[0]), np.uint64)
-    known = np.ones(len(mixed), np.bool_)
-    for column in columns:
-        start = 0
-        for chunk in column.chunks:
-            stop = start + len(chunk)
-            if pa.types.is_string(chunk.type):
-                _mix_texts(_texts(chunk), mixed[start:stop], known[start:stop])
-            elif len(chunk):
-                _mix_integers(_integers(chunk), mixed[start:stop], known[start:stop])
-            start = stop
-    return np.where(known, ((mixed >> np.uint64(40)) % np.uint64(number)).astype(np.int32), np.int32(-1))
+    mask = np.uint64(len(slot) // 2 - 1)
+    for row in range(len(codes)):
+        place = np.uint64(2) * (marks[row] & mask)
+        number = np.int32(slot[place + np.uint64(1)]) - np.int32(1)
+        codes[row] = number if slot[place] == marks[row] else np.int32(-1)
 
 
 @compiled
-def _mix_texts(texts: _Texts, mixed: NDArray[np.uint64], known: NDArray[np.bool_]) -> None:
-    stops, letters, valid, offset = texts
-    for row in range(len(mixed)):
-        if len(valid) > 0 and not (valid[(offset + row) >> 3] >> ((offset + row) & 7)) & 1:
-            known[row] = False
+def _settle_guesses(texts: Texts, table: _Table, codes: Int32) -> None:
+    """Takes back the guess where another text has the mark."""
+    _, _, rest, stop, held = table
+    stops, letters = texts
+    for row in range(len(codes)):
+        number = codes[row]
+        begin, length = stops[row], stops[row + 1] - stops[row]
+        if number < 0 or length <= SHORT:
             continue
-        one = mixed[row] ^ _BASIS
-        for letter in range(stops[row], stops[row + 1]):
-            one = (one ^ np.uint64(letters[letter])) * _PRIME
-        mixed[row] = _mixed(one)
+        if length <= MIDDLE:
+            if rest[number] != word(letters, begin + SHORT, length - SHORT):
+                codes[row] = -1
+        elif not _is(number, length, letters, begin, stop, held):
+            codes[row] = -1
 
 
 @compiled
-def _mix_integers(values: Values, mixed: NDArray[np.uint64], known: NDArray[np.bool_]) -> None:
-    value, present = values
-    for row in range(len(mixed)):
-        known[row] = known[row] and present[row]
-        mixed[row] = _mixed(_mixed(mixed[row] ^ np.uint64(value[row])))
+def _encode(first: int, marks: Marks, known: Flags, texts: Texts, codes: Int32, table: _Table) -> int:
+    """Encodes from a row on, where codes hold the guesses, until done or out of room; the row that is next."""
+    slot, size, rest, stop, held = table
+    stops, letters = texts
+    mask = np.uint64(len(slot) // 2 - 1)
+    for row in range(first, len(codes)):
+        guess = codes[row]
+        if not known[row]:
+            codes[row] = -1
+            continue
+        if guess >= 0:
+            continue
+        begin = stops[row] if len(stops) else 0
+        length = stops[row + 1] - begin if len(stops) else 0
+        later = word(letters, begin + SHORT, length - SHORT) if length > SHORT else np.uint64(0)
+        kept = length if length > MIDDLE else 0
+        mark = marks[row]
+        place = mark & mask
+        while True:
+            number = np.int64(slot[2 * place + 1]) - 1
+            if number < 0:
+                number, start = size[0], size[1]
+                if number >= len(stop) or start + kept > len(held):
+                    return row
+                for letter in range(kept):
+                    held[start + letter] = letters[begin + letter]
+                slot[2 * place], slot[2 * place + 1] = mark, np.uint64(number + 1)
+                rest[number], stop[number] = later, start + kept
+                size[0], size[1] = number + 1, start + kept
+                break
+            if (
+                slot[2 * place] == mark
+                and rest[number] == later
+                and (kept == 0 or _is(number, kept, letters, begin, stop, held))
+            ):
+                break
+            place = (place + np.uint64(1)) & mask
+        codes[row] = number
+    return len(codes)
+
+
+@compiled
+def _is(number: np.int64, kept: int, letters: Bytes, begin: int, stop: Int64, held: Bytes) -> bool:
+    """Whether a number of the right mark is that of a text of which so many bytes are kept."""
+    start = stop[number - 1] if number > 0 else 0
+    return stop[number] - start == kept and same(kept, held, start, letters, begin)

@@ -2,7 +2,8 @@
 
 Every loop trusts its indices: the caller has checked them. Nothing here is ``fastmath`` and there is no fused
 multiply-add, so both evaluators get the same bits. An answer is a double, rounded once where the array is float32; null
-is NaN, with which the caller has filled the array.
+is NaN. Answers are written in the order of the questions of a layout; `features.ordering` brings them into that of the
+rows.
 """
 
 from __future__ import annotations
@@ -48,14 +49,12 @@ class Layout(NamedTuple):
         event_at: The instant of each event, in microseconds.
         question_start: Where each key's questions begin, and the total (keys + 1).
         question_at: The instant of each question, in microseconds.
-        question_row: The row that each question answers.
     """
 
     event_start: Int64
     event_at: Int64
     question_start: Int64
     question_at: Int64
-    question_row: Int32
 
 
 class Seen(NamedTuple):
@@ -66,7 +65,7 @@ class Seen(NamedTuple):
 
 
 class Prefixes(NamedTuple):
-    """Sums over the events before each place, one longer than the events and starting at 0; empty where not needed.
+    """Sums over the events before each place (see `running`); empty where not needed.
 
     An empty ``number`` says that every event counts. Only differences are used, so what carries over from other keys,
     or is lost by wrapping round, cancels.
@@ -107,6 +106,7 @@ class Chain(NamedTuple):
     below: Int32
 
 
+Kind = TypeVar("Kind", bound=np.generic)
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 DECLARATIONS: Final = frozenset({"catalogue", "coupon", "dictionary", "offer", "rfm", "ring", "scan"})
@@ -140,22 +140,37 @@ def _kept_code() -> Path:
 
 
 @compiled
-def order_by_key(codes: Int32, by_time: Int32, start: Int64) -> Int32:
-    """Positions sorted by key and, inside a key, as in ``by_time``: a counting sort that leaves out negative codes."""
-    order = np.empty(start[-1], np.int32)
-    place = start[:-1].copy()
-    for position in by_time:
-        code = codes[position]
+def starts_by_key(codes: Int32, start: Int64) -> None:
+    """Where the rows of each key begin when sorted by key, and their total; negative codes are left out."""
+    start[:] = 0
+    for code in codes:
         if code >= 0:
-            order[place[code]] = position
-            place[code] += 1
-    return order
+            start[code + 1] += 1
+    for key in range(len(start) - 1):
+        start[key + 1] += start[key]
 
 
 @compiled
-def bound(layout: Layout, length: int) -> Int32:
+def order_by_key(codes: Int32, by_time: Int32, start: Int64, order: Int32, place: Int32) -> None:
+    """A counting sort by key and, inside a key, as in ``by_time``.
+
+    ``order`` gets the positions of rows, ``place`` the place of each row among them, which is -1 where its code is
+    negative.
+    """
+    following = start[:-1].copy()
+    for position in by_time:
+        code = codes[position]
+        if code < 0:
+            place[position] = -1
+            continue
+        order[following[code]] = position
+        place[position] = following[code]
+        following[code] += 1
+
+
+@compiled
+def bound(layout: Layout, length: int, found: Int32) -> None:
     """For each question the first event of its key that is not earlier than ``length`` before it."""
-    found = np.empty(len(layout.question_at), np.int32)
     for key in range(len(layout.event_start) - 1):
         position = layout.event_start[key]
         end = layout.event_start[key + 1]
@@ -164,12 +179,11 @@ def bound(layout: Layout, length: int) -> Int32:
             while position < end and layout.event_at[position] < edge:
                 position += 1
             found[question] = position
-    return found
 
 
 @compiled
 def gaps(layout: Layout, seconds: Int64, present: Flags) -> None:
-    """Whole seconds from each event back to its key's latest strictly earlier instant; absent for the first instant."""
+    """Whole seconds from each event back to its key's latest strictly earlier instant; none, and 0, for the first."""
     for key in range(len(layout.event_start) - 1):
         first = layout.event_start[key]
         instant = first
@@ -177,8 +191,8 @@ def gaps(layout: Layout, seconds: Int64, present: Flags) -> None:
             if layout.event_at[event] != layout.event_at[instant]:
                 instant = event
             present[event] = instant > first
-            if instant > first:
-                seconds[event] = (layout.event_at[event] - layout.event_at[instant - 1]) // 1_000_000
+            before = layout.event_at[instant - 1] if instant > first else layout.event_at[event]
+            seconds[event] = (layout.event_at[event] - before) // 1_000_000
 
 
 @compiled
@@ -188,7 +202,7 @@ def deviation(n: float, s: float, q: float) -> float:
 
 
 @compiled
-def totals(statistic: int, layout: Layout, seen: Seen, prefixes: Prefixes, answer: Answers) -> None:
+def totals(statistic: int, seen: Seen, prefixes: Prefixes, answer: Answers) -> None:
     """The count, sum, mean or sample deviation of what each question sees.
 
     Mean: ``S / n``. Deviation: see `deviation`. S, Q and n are turned to double first.
@@ -197,18 +211,16 @@ def totals(statistic: int, layout: Layout, seen: Seen, prefixes: Prefixes, answe
     for question in range(len(seen.low)):
         low, high = seen.low[question], seen.high[question]
         number = counted[high] - counted[low] if len(counted) else np.int64(high - low)
-        row = layout.question_row[question]
         if statistic == COUNT:
-            answer[row] = number
+            answer[question] = number
             continue
         n, s = float(number), float(total[high] - total[low])
         if statistic == SUM:
-            answer[row] = s
+            answer[question] = s
         elif statistic == MEAN:
-            if number > 0:
-                answer[row] = s / n
-        elif number > 1:
-            answer[row] = deviation(n, s, float(square[high] - square[low]))
+            answer[question] = s / n if number > 0 else math.nan
+        else:
+            answer[question] = deviation(n, s, float(square[high] - square[low])) if number > 1 else math.nan
 
 
 @compiled
@@ -233,8 +245,7 @@ def extremes(largest: bool, layout: Layout, seen: Seen, values: Values, answer: 
                 taken += 1
             while head < tail and queue[head] < seen.low[question]:
                 head += 1
-            if head < tail:
-                answer[layout.question_row[question]] = float(values.value[queue[head]])
+            answer[question] = float(values.value[queue[head]]) if head < tail else math.nan
 
 
 @compiled
@@ -255,7 +266,7 @@ def differing(cap: int, layout: Layout, seen: Seen, codes: Codes, answer: Answer
                     held[code[given]] -= 1
                     different -= held[code[given]] == 0
                 given += 1
-            answer[layout.question_row[question]] = min(different, cap) if cap > 0 else different
+            answer[question] = min(different, cap) if cap > 0 else different
         for event in range(given, taken):
             if code[event] >= 0:
                 held[code[event]] -= 1
@@ -324,8 +335,7 @@ def entropies(most: int, layout: Layout, seen: Seen, codes: Codes, answer: Answe
             while given < seen.low[question]:
                 number += _slide(given, -1, codes, chain)
                 given += 1
-            if number > 0:
-                answer[layout.question_row[question]] = spread(number, chain)
+            answer[question] = spread(number, chain) if number > 0 else math.nan
         for event in range(given, taken):
             _slide(event, -1, codes, chain)
 
@@ -352,6 +362,10 @@ def recall(wanted: int, layout: Layout, seen: Seen, values: Values, answer: Answ
                     latest = at
                     known = True
                 taken += 1
-            if known:
+            if not known:
+                answer[question] = math.nan
+            elif wanted == LATEST_VALUE:
+                answer[question] = float(value)
+            else:
                 since = layout.question_at[question] - (latest if wanted == SINCE_LATEST else first)
-                answer[layout.question_row[question]] = float(value if wanted == LATEST_VALUE else since // 1_000_000)
+                answer[question] = float(since // 1_000_000)

@@ -9,24 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.errors import DataError, UsageError
 from features.compiled import CompiledEvaluator
 from features.expression import Finish
-from features.intake import Intake, Kinds, fixed_kinds, microseconds, number
+from features.intake import LARGEST, Facts, Kinds, fixed_kinds, microseconds
+from features.judge import JudgingEvaluator
 from features.plan import compile_plan
-from features.reference import ReferenceEvaluator
-from features.repeats import IDENTITIES, Repeats, digest
-from features.ring_state import RingState
+from features.program import columns_by_log as columns_by_log  # noqa: PLC0414 - also handed on
+from features.repeats import IDENTITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    import pyarrow as pa
 
     from features.kernel import Doubles
     from features.plan import Plan
-    from features.reference import Value
-    from features.repeats import Digest
     from features.spec import FeatureSet
 
 EvaluatorName: TypeAlias = Literal["compiled", "python"]
@@ -35,23 +36,17 @@ Single: TypeAlias = NDArray[np.float32]
 BEGINNING: Final = -(1 << 62)
 
 
-def columns_by_log(plan: Plan) -> dict[str, tuple[str, ...]]:
-    """For each log what an event of it must have: the columns that groups read, then those that only rings do."""
-    found = plan.columns_by_log
-    for ring in plan.rings:
-        for log, columns in ring.columns_by_log.items():
-            found[log] = tuple(dict.fromkeys((*found.get(log, ()), *columns)))
-    return found
-
-
 class Evaluator(Protocol):
-    """What keeps the windows: values come in as the columns of `Plan.columns_by_log` and `Plan.keys`, in order."""
+    """What keeps windows, rings and the ids of events. An event that misfits is refused, and nothing of it taken in."""
 
-    def append(self, log: str, at: int, values: Sequence[Value]) -> None:
-        """Takes in an event, whole or not at all."""
+    def append(self, log: str, at: int, event: Mapping[str, object]) -> bool:
+        """Takes in an event, whole or not at all; answers whether it counted."""
 
-    def answers(self, at: int, keys: Sequence[Value], answer: Doubles) -> None:
-        """Writes every operation's output, in the order of the plan's groups, null as NaN."""
+    def answers(self, at: int, row: Mapping[str, object], answer: Doubles) -> None:
+        """Writes every output of the plan, null as NaN."""
+
+    def observe(self, log: str, at: int, event: Mapping[str, object], answer: Doubles) -> bool:
+        """Answers for an event's own keys, and then takes it in as `append` does."""
 
 
 class LiveState:
@@ -86,21 +81,13 @@ class LiveState:
         self.clock = BEGINNING
         self.sequence = 0
         self._kinds: Kinds = fixed_kinds(self.plan)
-        columns = columns_by_log(self.plan)
-        self._events = {log: Intake(f"an event of log {log}", columns[log], self._kinds) for log in columns}
-        self._keys = Intake("the row", self.plan.row_keys, self._kinds)
-        self._identities = {log: identities.get(log, ()) for log in columns}
-        self._repeats = Repeats()
-        self._evaluator = _evaluator(evaluator, self.plan)
-        self._of_groups = {log: len(taken) for log, taken in self.plan.columns_by_log.items()}
-        self._keys_of_groups = len(self.plan.keys)
-        self._rings = [RingState(ring) for ring in self.plan.rings]
-        self._ring_logs = {log for ring in self.plan.rings for log in ring.columns_by_log}
-        self._facts = [(fact.name, f"column {fact.name!r}") for fact in self.plan.facts]
-        self._given = np.empty(len(self.plan.outputs) + len(self._facts), np.float64)
-        self._aggregates = self._given[: sum(len(group.operations) for group in self.plan.groups)]
+        self._logs = columns_by_log(self.plan)
+        self._evaluator = _evaluator(evaluator, self.plan, self._kinds, identities)
         facts = tuple(fact.name for fact in self.plan.facts)
         self._finish = Finish((*self.plan.outputs, *facts), self.plan.derived, self.plan.names)
+        self._given = np.empty(len(self.plan.outputs) + len(facts), np.float64)
+        self._answer = self._given[: len(self.plan.outputs)]
+        self._facts = Facts(facts, self._given[len(self.plan.outputs) :])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -118,19 +105,36 @@ class LiveState:
                 or sums would overflow; nothing of it is taken in.
             UsageError: When no feature reads the log.
         """
-        if log not in self._events:
-            raise UsageError(f"no feature reads log {log!r}; the set reads {', '.join(self._events)}")
-        at = self._forward(event.get("seen_at"), f"an event of log {log}, seen_at")
-        values = self._events[log].take(event)
-        identity = self._identity(log, event)
-        counts = identity is None or not self._repeats.known(identity, at)
-        if counts:
-            self._take_in(log, at, values)
-        if counts and identity is not None:
-            self._repeats.note(identity, at)
+        at = self._instant(log, event)
+        counts = self._evaluator.append(log, at, event)
         self.clock = at
         self.sequence += 1
         return counts
+
+    def replay(self, tables: Mapping[str, pa.Table]) -> int:
+        """Takes in many events at once, as `append` would one by one: to rebuild a state from its log.
+
+        Args:
+            tables: For each log a table of its events, with ``seen_at`` as instants and the columns that `append`
+                needs; they are merged by instant, and must not lie before what the state has seen.
+
+        Returns:
+            How many of them counted.
+
+        Raises:
+            DataError: As `append` does, but what came before the event that is refused has been taken in by then: throw
+                the state away.
+            UsageError: When no feature reads a log, or with the Python evaluator.
+        """
+        instants = [
+            self._forward(pc.min(table["seen_at"]).as_py(), f"the first event of log {log}, seen_at")
+            for log, table in tables.items()
+            if self._read_by(log) and len(table)
+        ]
+        events, counted, latest = self._compiled().replay(tables)
+        self.clock = latest if instants else self.clock
+        self.sequence += events
+        return counted
 
     def read(self, row: Mapping[str, object]) -> Single:
         """The features of one row as of its ``as_of``.
@@ -147,20 +151,22 @@ class LiveState:
             UsageError: When the function of a derived feature does not give one number.
         """
         at = self._forward(row.get("as_of"), "the row, as_of")
-        answer = self._answer(at, self._keys.take(row), row)
+        self._facts.take(row)
+        self._evaluator.answers(at, row, self._answer)
         self.clock = at
-        return answer
+        return self._finish(self._given)
 
     def observe(self, log: str, event: Mapping[str, object]) -> Single:
         """The features of an event's own keys at its own instant, as they were before it; then takes it in.
 
         Keys that the event does not have are null. A repeated id is read like any other and not taken in again.
         """
-        at = self._forward(event.get("seen_at"), f"an event of log {log}, seen_at")
-        lacking = {column: None for column in self._keys.columns if column not in event}
-        answer = self._answer(at, self._keys.take({**event, **lacking} if lacking else event), event)
-        self.append(log, event)
-        return answer
+        at = self._instant(log, event)
+        self._facts.take(event)
+        self._evaluator.observe(log, at, event, self._answer)
+        self.clock = at
+        self.sequence += 1
+        return self._finish(self._given)
 
     def sweep(self) -> None:
         """Lets go at once of all window contents that no window sees any more.
@@ -177,24 +183,11 @@ class LiveState:
         Raises:
             UsageError: With the Python evaluator, which is a judge and keeps no snapshots.
         """
-        if not isinstance(self._evaluator, CompiledEvaluator):
-            raise UsageError("only the compiled evaluator keeps snapshots; make the state with evaluator='compiled'")
-        rings = {
-            f"ring {place} {name}": array
-            for place, ring in enumerate(self._rings)
-            for name, array in ring.arrays().items()
-        }
-        return {**self._evaluator.arrays(), "repeats": self._repeats.table, **rings}
+        return self._compiled().arrays()
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], clock: int, sequence: int, kinds: Mapping[str, str]) -> None:
         """Takes over what `arrays` and the attributes of another state of the same features held."""
-        if not isinstance(self._evaluator, CompiledEvaluator):
-            raise UsageError("only the compiled evaluator keeps snapshots; make the state with evaluator='compiled'")
-        self._evaluator.restore(arrays)
-        self._repeats = Repeats(np.array(arrays["repeats"]))
-        for place, ring in enumerate(self._rings):
-            prefix = f"ring {place} "
-            ring.restore({name.removeprefix(prefix): one for name, one in arrays.items() if name.startswith(prefix)})
+        self._compiled().restore(arrays)
         self.clock, self.sequence = clock, sequence
         self._kinds.update({column: int if kind == "int" else str for column, kind in kinds.items()})
 
@@ -203,23 +196,23 @@ class LiveState:
         """What the columns seen so far hold: ``int`` or ``str``."""
         return {column: kind.__name__ for column, kind in self._kinds.items()}
 
-    def _take_in(self, log: str, at: int, values: Sequence[Value]) -> None:
-        if log in self._of_groups:
-            self._evaluator.append(log, at, values[: self._of_groups[log]])
-        if log in self._ring_logs:
-            event = {"seen_at": at, **dict(zip(self._events[log].columns, values, strict=True))}
-            for ring in self._rings:
-                ring.append(log, event)
+    def _compiled(self) -> CompiledEvaluator:
+        if not isinstance(self._evaluator, CompiledEvaluator):
+            raise UsageError("only the compiled evaluator keeps snapshots; make the state with evaluator='compiled'")
+        return self._evaluator
 
-    def _answer(self, at: int, keys: Sequence[Value], row: Mapping[str, object]) -> Single:
-        given = [number(row[name], what) if name in row else _lacking(name) for name, what in self._facts]
-        self._evaluator.answers(at, keys[: self._keys_of_groups], self._aggregates)
-        if self._rings:
-            nodes = {"as_of": at, **dict(zip(self._keys.columns, keys, strict=True))}
-            given[:0] = [value for ring in self._rings for value in ring.read(nodes).values()]
-        if given:
-            self._given[len(self._aggregates) :] = given
-        return self._finish(self._given)
+    def _instant(self, log: str, event: Mapping[str, object]) -> int:
+        """When an event of a log that is read was seen, which must not lie before the clock."""
+        self._read_by(log)
+        at = event.get("seen_at")
+        if type(at) is int and self.clock <= at < LARGEST:
+            return at
+        return self._forward(at, f"an event of log {log}, seen_at")
+
+    def _read_by(self, log: str) -> bool:
+        if log not in self._logs:
+            raise UsageError(f"no feature reads log {log!r}; the set reads {', '.join(self._logs)}")
+        return True
 
     def _forward(self, instant: object, what: str) -> int:
         at = microseconds(instant, what)
@@ -230,24 +223,10 @@ class LiveState:
             )
         return at
 
-    def _identity(self, log: str, event: Mapping[str, object]) -> Digest | None:
-        columns = self._identities[log]
-        if not columns:
-            return None
-        missing = [column for column in columns if column not in event]
-        if missing:
-            raise DataError(f"an event of log {log}: its id, column {', '.join(missing)}, is missing")
-        values = tuple(event[column] for column in columns)
-        return None if None in values else digest(log, values)
 
-
-def _lacking(name: str) -> float:
-    raise DataError(f"the row: column {name!r}, a feature of the row itself, is missing; give None where it has none")
-
-
-def _evaluator(name: str, plan: Plan) -> Evaluator:
+def _evaluator(name: str, plan: Plan, kinds: Kinds, identities: Mapping[str, tuple[str, ...]]) -> Evaluator:
     if name == "compiled":
-        return CompiledEvaluator(plan)
+        return CompiledEvaluator(plan, kinds, identities)
     if name == "python":
-        return ReferenceEvaluator(plan)
+        return JudgingEvaluator(plan, kinds, identities)
     raise UsageError(f"evaluator {name!r}; expected 'compiled' or 'python'")

@@ -1,20 +1,21 @@
 """Events sent twice: which ids counted within the last 35 days, in flat arrays that a snapshot can hold."""
 
+# mypy: disable-error-code="no-any-return, arg-type, return-value"
+# To mypy an element of an array is a numpy scalar; to the compiler it is an integer like any other.
+
 from __future__ import annotations
 
-import hashlib
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from data.contracts import REPEAT_DAYS
+from data.errors import DataError
 from features.kernel import Int64, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-Digest: TypeAlias = tuple[int, int]
 
 IDENTITIES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -36,72 +37,83 @@ IDENTITIES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 _SPAN: Final = REPEAT_DAYS * 86_400_000_000
 _WORDS: Final = 3
 _SMALLEST: Final = 1 << 10
+_SEPARATOR: Final = "\x1f"
+
+
+def mark(log: str, columns: tuple[str, ...], event: Mapping[str, object]) -> str | None:
+    """The id of an event as one text; None where it has none, or a part of it is null.
+
+    Raises:
+        DataError: When a column of it is missing.
+    """
+    try:
+        if len(columns) == 1:
+            value = event[columns[0]]
+            return value if value is None or isinstance(value, str) else str(value)
+        values = [event[column] for column in columns]
+    except KeyError:
+        missing = ", ".join(column for column in columns if column not in event)
+        raise DataError(f"an event of log {log}: its id, column {missing}, is missing") from None
+    return None if not values or None in values else _SEPARATOR.join(map(str, values))
 
 
 class Repeats:
-    """Remembers by a digest of 127 bits the ids that counted; those older than 35 days fall away when room is needed.
+    """Remembers by their digests the ids that counted; those older than 35 days fall away when room is needed.
 
     Attributes:
-        table: Open addressing: two words of the digest and the instant that counted; a first word of 0 is free.
-        used: How many places are taken.
+        table: Open addressing behind one word, the number of places taken: two words of the digest and the instant that
+            counted; a first word of 0 is free.
     """
 
     def __init__(self, table: Int64 | None = None) -> None:
         """Empty, or with the table of a snapshot."""
-        self.table = np.zeros(_WORDS * _SMALLEST, np.int64) if table is None else table
-        self.used = int(np.count_nonzero(self.table[::_WORDS]))
+        self.table = np.zeros(1 + _WORDS * _SMALLEST, np.int64) if table is None else table
 
-    def known(self, digest: Digest, at: int) -> bool:
-        """Whether the id counted within the 35 days up to an instant."""
-        place = _find(self.table, *digest)
-        return bool(self.table[_WORDS * place] != 0) and at <= int(self.table[_WORDS * place + 2]) + _SPAN
-
-    def note(self, digest: Digest, at: int) -> None:
-        """Counts an id at an instant."""
-        if 2 * self.used >= len(self.table) // _WORDS:
-            self._make_room(at)
-        self.used += _note(self.table, *digest, at)
-
-    def _make_room(self, at: int) -> None:
-        held = self.table.reshape(-1, _WORDS)
+    def make_room(self, at: int) -> None:
+        """Lets go of ids that are older than 35 days at an instant, and grows if that is not enough."""
+        held = self.table[1:].reshape(-1, _WORDS)
         held = np.ascontiguousarray(held[(held[:, 0] != 0) & (held[:, 2] >= at - _SPAN)])
-        places = _SMALLEST
-        while places < 4 * len(held):
-            places *= 2
-        self.table = np.zeros(_WORDS * places, np.int64)
+        self.table = np.zeros(1 + _WORDS * max(_SMALLEST, 2 * len(held)), np.int64)
         _refill(self.table, held.reshape(-1))
-        self.used = len(held)
-
-
-def digest(log: str, identity: tuple[object, ...]) -> Digest:
-    """What stands for the id of an event of a log; equal for equal ids, and for no others that will ever be met."""
-    text = "\x1f".join([log, *map(str, identity)])
-    made = hashlib.blake2b(text.encode(), digest_size=16).digest()
-    return int.from_bytes(made[:8], "little", signed=True) | 1, int.from_bytes(made[8:], "little", signed=True)
 
 
 @compiled
-def _find(table: Int64, high: int, low: int) -> int:
+def crowded(table: Int64, more: int) -> bool:
+    """Whether so many ids more would not leave a quarter of the table free."""
+    return 4 * (table[0] + more) > len(table) // _WORDS * 3
+
+
+@compiled
+def known(table: Int64, high: int, low: int, at: int) -> bool:
+    """Whether an id counted within the 35 days up to an instant."""
+    place = _place(table, high, low)
+    return table[place] != 0 and at <= table[place + 2] + _SPAN
+
+
+@compiled
+def note(table: Int64, high: int, low: int, at: int) -> None:
+    """Counts an id at an instant."""
+    place = _place(table, high, low)
+    if table[place] == 0:
+        table[0] += 1
+    table[place] = high
+    table[place + 1] = low
+    table[place + 2] = at
+
+
+@compiled
+def _place(table: Int64, high: int, low: int) -> int:
     """The place of a digest, or the free one where it belongs."""
-    mask = len(table) // 3 - 1
-    place = (low >> 7) & mask
-    while table[3 * place] != 0 and not (table[3 * place] == high and table[3 * place + 1] == low):
-        place = (place + 1) & mask
+    places = np.uint64(len(table) // _WORDS)
+    place = 1 + _WORDS * np.int64(((np.uint64(low) >> np.uint64(32)) * places) >> np.uint64(32))
+    while table[place] != 0 and (table[place] != high or table[place + 1] != low):
+        place += _WORDS
+        if place == len(table):
+            place = np.int64(1)
     return place
 
 
 @compiled
-def _note(table: Int64, high: int, low: int, at: int) -> int:
-    """Writes an id and its instant; 1 where it takes a new place, else 0."""
-    place = _find(table, high, low)
-    fresh = table[3 * place] == 0
-    table[3 * place] = high
-    table[3 * place + 1] = low
-    table[3 * place + 2] = at
-    return 1 if fresh else 0
-
-
-@compiled
 def _refill(table: Int64, held: Int64) -> None:
-    for entry in range(len(held) // 3):
-        _note(table, held[3 * entry], held[3 * entry + 1], held[3 * entry + 2])
+    for entry in range(len(held) // _WORDS):
+        note(table, held[_WORDS * entry], held[_WORDS * entry + 1], held[_WORDS * entry + 2])

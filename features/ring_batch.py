@@ -9,28 +9,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.errors import DataError, ShepherdError
+from features.coded import satisfies
 from features.columns import rounded
-from features.evaluation import satisfies
 from features.source import read_events
 from features.union_find import BAD_MARK, MARK, NULL, forest, replay, set_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import duckdb
     from numpy.typing import NDArray
 
     from features.history import Column, Moments
     from features.kernel import Doubles, Int32, Int64
     from features.plan import Plan
     from features.ring_plan import RingPlan
+    from features.source import Logs
 
 _LEAST_PAIRS: Final = 16
 
 
-def ring_answers(
-    plan: Plan, connection: duckdb.DuckDBPyConnection, questions: Moments
-) -> Iterator[tuple[str, Doubles | NDArray[np.float32]]]:
+def ring_answers(plan: Plan, logs: Logs, questions: Moments) -> Iterator[tuple[str, Doubles | NDArray[np.float32]]]:
     """The outputs of a plan's rings, each with its name and one number a row, null as NaN.
 
     What a derived feature still reads is double, the rest is rounded.
@@ -39,7 +37,7 @@ def ring_answers(
         DataError: When rows and logs name nodes by different kinds of value.
     """
     for ring in plan.rings:
-        answers = _Replay(ring, connection, questions).answers()
+        answers = _Replay(ring, logs, questions).answers()
         for number, output in enumerate(ring.outputs):
             values = np.where(answers[number] == NULL, np.nan, answers[number].astype(np.float64))
             yield output.output, values if output.output in plan.exact else rounded(values)
@@ -48,10 +46,10 @@ def ring_answers(
 class _Replay:
     """One network over all its events, nodes numbered kind after kind."""
 
-    def __init__(self, ring: RingPlan, connection: duckdb.DuckDBPyConnection, questions: Moments) -> None:
+    def __init__(self, ring: RingPlan, source: Logs, questions: Moments) -> None:
         self._ring = ring
         self._questions = questions
-        logs = {log: read_events(connection, log, columns) for log, columns in ring.columns_by_log.items()}
+        logs = {log: read_events(source, log, columns) for log, columns in ring.columns_by_log.items()}
         self._nodes = _Nodes(ring, logs, questions)
         self._event_at, self._ends = self._events(logs)
 

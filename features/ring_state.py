@@ -1,19 +1,24 @@
 """Rings online: the same union-find as in batch, fed one event at a time, to the same bits.
 
-Memory is that of the generations alive: each keeps its own nodes and is let go of whole when it ends.
+A network has a few words of the arena (`N_*`): where the events wait, because nothing may see its own instant, and
+where the forest of each generation alive lies, the oldest first. A forest's block has a head (`F_*`), then the two
+arrays of `features.union_find`, then a hash table from an id's code to its node. `features.ring_memory` makes room
+between calls; the compiled functions trust that there is some.
 """
+
+# mypy: disable-error-code="no-any-return, arg-type, return-value"
+# To mypy an element of an array is a numpy scalar; to the compiler it is an integer like any other.
 
 from __future__ import annotations
 
-import math
-import operator
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from data.errors import DataError
-from features.intake import microseconds
+from features import program as p
+from features.blocks import free, taken
+from features.condition import satisfied
+from features.kernel import Doubles, Int32, Int64, compiled
 from features.union_find import (
     BAD_MARK,
     CAPACITY,
@@ -21,272 +26,230 @@ from features.union_find import (
     MARK,
     NULL,
     PAIRS,
+    SLOTS,
     STRANGER,
     forest,
     joined,
     read,
     regrown,
-    set_kinds,
     settle,
+    wide_size,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from features.kernel import Int32, Int64
-    from features.log import Where
     from features.ring_plan import RingPlan
 
-Value: TypeAlias = int | str
-Arrays: TypeAlias = dict[str, NDArray[Any]]
-Ends: TypeAlias = tuple[int, Value, int, Value]
-"""Kind and id of both ends of an edge; for a verdict `MARK` or `BAD_MARK` as the second kind."""
+N_WAITING, N_INSTANT, N_ROWS, N_ROOM, N_NEWEST, N_GENERATIONS, N_FORESTS = range(7)
+F_NODES, F_WIDE, F_HALVES, F_PLACES, F_SIZE, F_PARTS = range(6)
+KINDS: Final = 16
+"""The most kinds of nodes that keys of nodes tell apart."""
 
-_BEGINNING: Final = -(1 << 62)
-_ROOM: Final = 64
-_TESTS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "in": lambda value, operand: value in operand,
-}
+W_ROWS: Final = 5
+"""Where the rows of a block of waiting events begin; its size stands before, as in every block."""
+
+_NULL_WORD: Final = p.NULL
 
 
-class RingState:
-    """The rings of one network as of now.
+def forest_words(plan: RingPlan, capacity: int) -> int:
+    """How many words a forest with room for so many nodes takes; it has room for twice as many edges."""
+    slots = len(plan.kinds) + len(plan.windows) + 4
+    wide = wide_size(len(plan.windows), capacity, 4 * capacity)
+    return F_PARTS + wide + -(-capacity * (4 + slots) // 2) + 4 * capacity
 
-    An event waits until a later instant is asked about or told, so nothing sees its own instant. Repeated ids are the
-    caller's to leave out.
 
-    Attributes:
-        plan: What it answers.
-        clock: The latest instant it was told or asked about, in microseconds.
+@compiled
+def _wide(arena: Int64, place: int) -> Int64:
+    start = place + F_PARTS
+    return arena[start : start + arena[place + F_WIDE]]
+
+
+@compiled
+def _small(arena: Int64, place: int) -> Int32:
+    start = place + F_PARTS + arena[place + F_WIDE]
+    wide = _wide(arena, place)
+    return arena[start : start + arena[place + F_HALVES]].view(np.int32)[: wide[CAPACITY] * (4 + wide[SLOTS])]
+
+
+@compiled
+def _place_of(arena: Int64, place: int, key: int) -> int:
+    """Where a node's key stands in the table of its forest, or the free place where it belongs."""
+    start = place + F_PARTS + arena[place + F_WIDE] + arena[place + F_HALVES]
+    mask = arena[place + F_PLACES] - 1
+    mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+    slot = np.int64(mixed >> np.uint64(32)) & mask
+    while arena[start + 2 * slot] != 0 and arena[start + 2 * slot] != key:
+        slot = (slot + 1) & mask
+    return start + 2 * slot
+
+
+@compiled
+def _known(arena: Int64, place: int, key: int) -> int:
+    """The number of a node; `STRANGER` for one never seen, who is not kept for being asked about."""
+    found = _place_of(arena, place, key)
+    return arena[found + 1] if arena[found] != 0 else np.int64(STRANGER)
+
+
+@compiled
+def _node(arena: Int64, place: int, key: int) -> int:
+    """The number of a node; a stranger gets one, and is alone at first."""
+    found = _place_of(arena, place, key)
+    if arena[found] == 0:
+        arena[found] = key
+        arena[found + 1] = arena[place + F_NODES]
+        arena[place + F_NODES] += 1
+        _small(arena, place)[2 * _wide(arena, place)[CAPACITY] + arena[found + 1]] = 2 * (key % KINDS)
+    return arena[found + 1]
+
+
+@compiled
+def _key(code: int, kind: int) -> int:
+    """What stands for a node: its id's code and its kind; never 0."""
+    return code * KINDS + kind
+
+
+@compiled
+def _settle_forest(arena: Int64, place: int, at: int, rows: Int64) -> None:
+    ends = np.empty((len(rows), 2), np.int32)
+    for event in range(len(rows)):
+        ends[event, 0] = _node(arena, place, rows[event, 0])
+        ends[event, 1] = _node(arena, place, rows[event, 1]) if rows[event, 1] >= 0 else rows[event, 1]
+    settle(_small(arena, place), _wide(arena, place), at, ends)
+
+
+@compiled
+def settle_waiting(arena: Int64, base: int, at: int) -> None:
+    """Lets the events of an earlier instant be seen.
+
+    A pair that the newest generation has taken was offered to the older ones too, and what they made of it stands for
+    as long as they live; so for the pair of every day nothing is to be done.
     """
-
-    def __init__(self, plan: RingPlan) -> None:
-        self.plan = plan
-        self.clock = _BEGINNING
-        self._waiting: list[Ends] = []
-        self._generations: dict[int, _Generation] = {}
-        self._nothing = _Generation(plan)
-        self._kinds: dict[str, type] = {}
-        self._names = tuple(one.output for one in plan.outputs)
-        self._wanted = np.array([(one.key, one.slot) for one in plan.outputs], np.int32)
-        self._answer = np.empty(len(plan.outputs), np.int32)
-        self._asked = np.empty(len(plan.keys), np.int32)
-        self._key_kinds = [plan.kinds.index(key) for key in plan.keys]
-
-    def append(self, log: str, event: Mapping[str, object]) -> None:
-        """Takes in an event of a log at its ``seen_at``; a log that the network does not read is passed over.
-
-        Raises:
-            DataError: When its time lies before what the state has seen, or columns are missing or hold what they
-                cannot; nothing of it is taken in.
-        """
-        plan = self.plan
-        what = f"an event of log {log}"
-        at = self._forward(event.get("seen_at"), f"{what}, seen_at")
-        found: list[Ends] = []
-        for edge in plan.edges:
-            if edge.log == log:
-                left, right = (self._value(event, column, what) for column in edge.columns)
-                if left is not None and right is not None:
-                    found.append((edge.kinds[0], left, edge.kinds[1], right))
-        marks = plan.marks
-        if marks is not None and marks.log == log:
-            about = self._value(event, marks.column, what)
-            verdict = BAD_MARK if _satisfies(marks.bad, self._value(event, marks.bad.column, what)) else MARK
-            if about is not None:
-                found.append((marks.kind, about, verdict, 0))
-        self._settle(at)
-        self._waiting += found
-
-    def read(self, row: Mapping[str, object]) -> dict[str, float]:
-        """The features of one row as of its ``as_of``, exact, null as NaN.
-
-        Raises:
-            DataError: When its time lies before what the state has seen, or a key is missing.
-        """
-        plan = self.plan
-        at = self._forward(row.get("as_of"), "the row, as_of")
-        keys = [self._value(row, key, "the row") for key in plan.keys]
-        self._settle(at)
-        generation = self._generations.get(plan.oldest(at), self._nothing)
-        for place, (kind, key) in enumerate(zip(self._key_kinds, keys, strict=True)):
-            self._asked[place] = NULL if key is None else generation.known(kind, key)
-        return dict(zip(self._names, self._counts(generation, at), strict=True))
-
-    def arrays(self) -> Arrays:
-        """All that it knows, as flat arrays by name; `restore` takes them back."""
-        found: Arrays = {"clock": np.array([self.clock], np.int64)}
-        found |= _packed("waiting.left", [one[1] for one in self._waiting])
-        found |= _packed("waiting.right", [one[3] for one in self._waiting])
-        found["waiting.kinds"] = np.array([(one[0], one[2]) for one in self._waiting], np.int32).reshape(-1, 2)
-        found["generations"] = np.array(sorted(self._generations), np.int64)
-        for number, generation in self._generations.items():
-            found |= {f"{number}.{name}": array for name, array in generation.arrays().items()}
-        return found
-
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Takes back what `arrays` gave, in place of all that it knew."""
-        kinds = arrays["waiting.kinds"].tolist()
-        left, right = _unpacked("waiting.left", arrays), _unpacked("waiting.right", arrays)
-        self.clock = int(arrays["clock"][0])
-        self._waiting = [(a, one, b, other) for (a, b), one, other in zip(kinds, left, right, strict=True)]
-        self._generations = {}
-        for number in arrays["generations"].tolist():
-            prefix = f"{number}."
-            own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-            self._generations[number] = _Generation(self.plan, own)
-
-    def _settle(self, at: int) -> None:
-        """Lets the events of an earlier instant be seen, and ended generations go."""
-        plan = self.plan
-        if at > self.clock:
-            if self._waiting:
-                self._take(self._waiting)
-                self._waiting = []
-            if self._generations and min(self._generations) < plan.oldest(at):
-                self._generations = {
-                    number: one for number, one in self._generations.items() if number >= plan.oldest(at)
-                }
-        self.clock = at
-
-    def _take(self, waiting: list[Ends]) -> None:
-        """Gives the events of the clock's instant to every generation alive.
-
-        A pair that the newest has taken was offered to the older ones too, and what they made of it stands for as long
-        as they live; so for the pair of every day nothing is to be done.
-        """
-        plan = self.plan
-        newest = self._generations.get(plan.newest(self.clock))
-        if newest is not None:
-            waiting = [one for one in waiting if not newest.has_joined(one)]
-        if waiting:
-            for number in range(plan.oldest(self.clock), plan.newest(self.clock) + 1):
-                if number not in self._generations:
-                    self._generations[number] = _Generation(plan)
-                self._generations[number].take(self.clock, waiting)
-
-    def _counts(self, generation: _Generation, at: int) -> list[float]:
-        read(generation.small, generation.wide, at, self._asked, self._wanted, self._answer)
-        return [math.nan if count == NULL else count for count in self._answer.tolist()]
-
-    def _forward(self, instant: object, what: str) -> int:
-        at = microseconds(instant, what)
-        if at < self.clock:
-            raise DataError(f"{what}: found {at}, before {self.clock}, which the rings have already seen")
-        return at
-
-    def _value(self, mapping: Mapping[str, object], column: str, what: str) -> Value | None:
-        if column not in mapping:
-            raise DataError(f"{what}: column {column!r} is missing; give None where it has none")
-        value = mapping[column]
-        if type(value) is self._kinds.get(column):
-            return cast("Value", value)
-        if isinstance(value, bool | np.bool_ | np.integer):
-            value = int(value)
-        if value is None:
-            return None
-        if not isinstance(value, int | str) or self._kinds.setdefault(column, type(value)) is not type(value):
-            wanted = "a whole number" if self._kinds.get(column) is int else "text or a whole number, always the same"
-            raise DataError(f"{what}, column {column!r}: found {value!r}, expected {wanted}")
-        return value
+    waiting, generations = arena[base + N_WAITING], arena[base + N_GENERATIONS]
+    if waiting == 0 or arena[base + N_INSTANT] >= at:
+        return
+    start = arena[base + N_ROWS] + W_ROWS
+    rows = arena[start : start + 2 * waiting].reshape((waiting, 2))
+    newest = arena[base + N_FORESTS + generations - 1]
+    kept = np.int64(0)
+    for event in range(waiting):
+        left, right = rows[event, 0], rows[event, 1]
+        taken_before = False
+        if right >= 0:
+            one, other = _known(arena, newest, left), _known(arena, newest, right)
+            taken_before = one >= 0 and other >= 0 and joined(_wide(arena, newest), one, other)
+        if not taken_before:
+            rows[kept, 0] = left
+            rows[kept, 1] = right
+            kept += 1
+    if kept > 0:
+        for generation in range(generations):
+            _settle_forest(arena, arena[base + N_FORESTS + generation], arena[base + N_INSTANT], rows[:kept])
+    arena[base + N_WAITING] = 0
 
 
-class _Generation:
-    """A forest and the numbers of its nodes; grows as nodes come."""
-
-    def __init__(self, plan: RingPlan, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
-        self.small: Int32
-        self.wide: Int64
-        self._ids: list[dict[Value, int]] = [{} for _ in plan.kinds]
-        self._one = np.empty((1, 2), np.int32)
-        self._room = 0  # edges that certainly still fit the hash table
-        if arrays is None:
-            self.small, self.wide = forest(_ROOM, 2 * _ROOM, len(plan.kinds), plan.windows, plan.cap)
-            self._nodes = 0
-            return
-        self.small = arrays["small"].copy()
-        self.wide = arrays["wide"].copy()
-        for kind, ids in enumerate(self._ids):
-            ids.update(zip(_unpacked(f"{kind}", arrays), arrays[f"{kind}.node"].tolist(), strict=True))
-        self._nodes = sum(len(ids) for ids in self._ids)
-
-    def known(self, kind: int, key: Value) -> int:
-        """The number of a node; `STRANGER` for one never seen, who is not kept for being asked about."""
-        return self._ids[kind].get(key, STRANGER)
-
-    def has_joined(self, ends: Ends) -> bool:
-        """Whether it has taken an edge between the two; never of a verdict."""
-        kind, key, other_kind, other = ends
-        if other_kind < 0:
-            return False
-        left, right = self._ids[kind].get(key), self._ids[other_kind].get(other)
-        return left is not None and right is not None and joined(self.wide, left, right)
-
-    def take(self, at: int, waiting: Sequence[Ends]) -> None:
-        """Settles all events of one instant."""
-        ends = self._one if len(waiting) == 1 else np.empty((len(waiting), 2), np.int32)
-        for place, (kind, key, other_kind, other) in enumerate(waiting):
-            ends[place, 0] = self._node(kind, key)
-            ends[place, 1] = self._node(other_kind, other) if other_kind >= 0 else other_kind
-        if self._room < len(waiting):
-            self._make_room(len(waiting))
-        self._room -= len(waiting)
-        settle(self.small, self.wide, at, ends)
-
-    def arrays(self) -> Arrays:
-        found: Arrays = {"small": self.small.copy(), "wide": self.wide.copy()}
-        for kind, ids in enumerate(self._ids):
-            found |= _packed(f"{kind}", ids)
-            found[f"{kind}.node"] = np.fromiter(ids.values(), np.int32, len(ids))
-        return found
-
-    def _node(self, kind: int, key: Value) -> int:
-        """The number of a node; a stranger gets one, and is alone at first."""
-        found = self._ids[kind].get(key)
-        if found is not None:
-            return found
-        if self._nodes == self.wide[CAPACITY]:
-            self.small, self.wide = regrown(self.small, self.wide, 2 * self._nodes, int(self.wide[PAIRS]))
-        number = self._nodes
-        self._nodes += 1
-        self._ids[kind][key] = number
-        set_kinds(self.small, self.wide, np.array([kind], np.int8), number)
-        return number
-
-    def _make_room(self, edges: int) -> None:
-        """Sees that the hash table, at most half full, takes so many edges more."""
-        needed, pairs = 2 * (int(self.wide[HELD]) + edges), int(self.wide[PAIRS])
-        if needed > pairs:
-            pairs = 2 * (1 << (needed - 1).bit_length())
-            self.small, self.wide = regrown(self.small, self.wide, int(self.wide[CAPACITY]), pairs)
-        self._room = pairs // 2 - int(self.wide[HELD])
+@compiled
+def lacks_rows(code: Int64, arena: Int64, entry: int) -> int:
+    """Which part of a network has no room for one more event: 0 none, 1 its rows, 2 and more a forest."""
+    base = code[entry + p.O_BASE]
+    more = arena[base + N_WAITING] + code[entry + p.O_EDGES] + code[entry + p.O_MARKS]
+    if more > arena[base + N_ROOM]:
+        return np.int64(1)
+    for generation in range(arena[base + N_GENERATIONS]):
+        place = arena[base + N_FORESTS + generation]
+        wide = _wide(arena, place)
+        if arena[place + F_NODES] + 2 * more > wide[CAPACITY] or 2 * (wide[HELD] + more) > wide[PAIRS]:
+            return np.int64(2 + generation)
+    return np.int64(0)
 
 
-def _satisfies(where: Where, value: Value | None) -> bool:
-    return value is not None and _TESTS[where.test](value, where.operand)
+@compiled
+def offer(code: Int64, arena: Int64, words: Int64, entry: int) -> None:
+    """Lets an event wait for a later instant; there is room for it."""
+    base = code[entry + p.O_BASE]
+    settle_waiting(arena, base, words[0])
+    rows = arena[base + N_ROWS] + W_ROWS
+    arena[base + N_INSTANT] = words[0]
+    for number in range(code[entry + p.O_EDGES]):
+        edge = code[entry + p.O_EDGES_AT] + 4 * number
+        left, right = words[code[edge + 1]], words[code[edge + 3]]
+        if left != _NULL_WORD and right != _NULL_WORD:  # noqa: PLR1714 - compiled
+            row = rows + 2 * arena[base + N_WAITING]
+            arena[row] = _key(left, code[edge])
+            arena[row + 1] = _key(right, code[edge + 2])
+            arena[base + N_WAITING] += 1
+    for number in range(code[entry + p.O_MARKS]):
+        mark = code[entry + p.O_MARKS_AT] + 6 * number
+        about, verdict = words[code[mark + 1]], words[code[mark + 2]]
+        if about != _NULL_WORD:
+            row = rows + 2 * arena[base + N_WAITING]
+            bad = verdict != _NULL_WORD and satisfied(code, mark + 2, verdict)
+            arena[row] = _key(about, code[mark])
+            arena[row + 1] = BAD_MARK if bad else MARK
+            arena[base + N_WAITING] += 1
 
 
-def _packed(name: str, ids: Iterable[Value]) -> Arrays:
-    """Ids as one run of UTF-8, where each ends, and which of them are whole numbers."""
-    listed = list(ids)
-    texts = [str(one).encode() for one in listed]
-    return {
-        f"{name}.text": np.frombuffer(b"".join(texts), np.uint8),
-        f"{name}.end": np.cumsum([len(one) for one in texts], dtype=np.int64),
-        f"{name}.whole": np.array([isinstance(one, int) for one in listed], np.bool_),
-    }
+@compiled
+def answer_rings(code: Int64, arena: Int64, words: Int64, entry: int, answer: Doubles) -> None:
+    """Writes the outputs of a network as of an instant, null as NaN."""
+    base = code[entry + p.Q_BASE]
+    settle_waiting(arena, base, words[0])
+    place = arena[base + N_FORESTS]
+    nodes = np.empty(code[entry + p.Q_KEYS], np.int32)
+    for number in range(len(nodes)):
+        key = code[entry + p.Q_KEYS_AT] + 2 * number
+        word = words[code[key + 1]]
+        nodes[number] = NULL if word == _NULL_WORD else _known(arena, place, _key(word, code[key]))
+    outputs = code[entry + p.Q_OUTPUTS]
+    start = code[entry + p.Q_OUTPUTS_AT]
+    counts = np.empty(outputs, np.int32)
+    wanted = code[start : start + 2 * outputs].reshape((outputs, 2))
+    read(_small(arena, place), _wide(arena, place), words[0], nodes, wanted, counts)
+    for output in range(outputs):
+        number = counts[output]
+        answer[code[entry + p.Q_FIRST] + output] = np.nan if number == NULL else float(number)
 
 
-def _unpacked(name: str, arrays: Mapping[str, NDArray[Any]]) -> list[Value]:
-    text, start, found = arrays[f"{name}.text"].tobytes(), 0, cast("list[Value]", [])
-    for end, whole in zip(arrays[f"{name}.end"].tolist(), arrays[f"{name}.whole"].tolist(), strict=True):
-        one = text[start:end].decode()
-        found.append(int(one) if whole else one)
-        start = end
-    return found
+def written(arena: Int64, place: int, small: Int32, wide: Int64, nodes: int) -> None:
+    """Writes a forest into a block that was taken for it; nodes are put in their table by `_renumber`."""
+    halves = -(-len(small) // 2)
+    arena[place + F_NODES], arena[place + F_WIDE] = nodes, len(wide)
+    arena[place + F_HALVES], arena[place + F_PLACES] = halves, 2 * int(wide[CAPACITY])
+    start = place + F_PARTS
+    arena[start : start + len(wide)] = wide
+    arena[start + len(wide) : start + len(wide) + halves].view(np.int32)[: len(small)] = small
+    table = start + len(wide) + halves
+    arena[table : table + 4 * int(wide[CAPACITY])] = 0
+
+
+def begun(code: Int64, arena: Int64, plan: RingPlan, capacity: int) -> int:
+    """The place of a new empty forest; there is room for it."""
+    place = int(taken(code, arena, forest_words(plan, capacity)))
+    written(arena, place, *forest(capacity, 4 * capacity, len(plan.kinds), plan.windows, plan.cap), nodes=0)
+    return place
+
+
+def doubled(code: Int64, arena: Int64, plan: RingPlan, old: int) -> int:
+    """The place of the same forest with twice the room; the old one's is given back."""
+    small, wide = _small(arena, old), _wide(arena, old)
+    capacity = 2 * int(wide[CAPACITY])
+    place = int(taken(code, arena, forest_words(plan, capacity)))
+    written(arena, place, *regrown(small, wide, capacity, 4 * capacity), nodes=int(arena[old + F_NODES]))
+    _renumber(arena, old, place)
+    free(arena, old)
+    return place
+
+
+def capacity_of(arena: Int64, place: int) -> int:
+    """For how many nodes a forest has room."""
+    return int(_wide(arena, place)[CAPACITY])
+
+
+@compiled
+def _renumber(arena: Int64, old: int, new: int) -> None:
+    """Carries the numbers of nodes over to a forest with more room."""
+    start = old + F_PARTS + arena[old + F_WIDE] + arena[old + F_HALVES]
+    for slot in range(arena[old + F_PLACES]):
+        key = arena[start + 2 * slot]
+        if key != 0:
+            found = _place_of(arena, new, key)
+            arena[found] = key
+            arena[found + 1] = arena[start + 2 * slot + 1]

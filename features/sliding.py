@@ -28,6 +28,7 @@ from features.blocks import (
     words_for,
 )
 from features.kernel import Int64, compiled, move, outdone
+from features.prefetch import prefetch
 
 
 @compiled
@@ -283,6 +284,7 @@ def sweep_next(code: Int64, arena: Int64, table: Int64, group: int, at: int) -> 
     if record == 0:
         return
     arena[hand + 1] = arena[record + p.R_NEXT]
+    prefetch(arena, arena[hand + 1])
     block = arena[record + p.R_BLOCK]
     windows = code[group + p.G_WINDOWS]
     longest = code[code[group + p.G_WINDOWS_AT] + 7 * (windows - 1)] if windows else 0

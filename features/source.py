@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow as pa
 from data.contracts import TABLES
 from data.errors import DataError
 from data.logs import LOGS
+from features.asked import INSTANT as INSTANT_TYPE
 from features.history import Moments, moments, plain
 from features.log import GAP
 from features.plan import Measure
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
     from features.history import Column
     from features.plan import Plan
 
+    Logs: TypeAlias = duckdb.DuckDBPyConnection | Mapping[str, pa.Table]
+    """Where logs are: a connection, or the finished logs themselves by name, which then need no reading."""
+
 INSTANT: Final = "shepherd_instant"
 _ASKED: Final = "shepherd_asked_keys"
 
 
-def require_columns(plan: Plan, connection: duckdb.DuckDBPyConnection) -> None:
+def require_columns(plan: Plan, logs: Logs) -> None:
     """Sees that every log can give what the plan reads, before any work is done.
 
     Raises:
@@ -37,7 +42,7 @@ def require_columns(plan: Plan, connection: duckdb.DuckDBPyConnection) -> None:
     problems = []
     for log, columns in _all_columns(plan).items():
         try:
-            schema = connection.sql(f"SELECT * FROM ({query(connection, log, None)}) LIMIT 0").to_arrow_table().schema
+            schema = _schema(logs, log)
         except DataError as error:
             problems.append(str(error))
             continue
@@ -57,21 +62,20 @@ def require_columns(plan: Plan, connection: duckdb.DuckDBPyConnection) -> None:
         raise DataError("\n".join(["the logs do not hold what the features read:", *listed]))
 
 
-def read_log(plan: Plan, connection: duckdb.DuckDBPyConnection, log: str, questions: Moments) -> Moments:
+def read_log(plan: Plan, logs: Logs, log: str, questions: Moments) -> Moments:
     """The events of a log, with the columns that the plan reads and no others.
 
     Raises:
         DataError: When an event has no instant.
     """
     columns = plan.columns_by_log[log]
-    restrict = _ASKED if _by_pairs_only(plan, log) else None
-    if restrict:
-        connection.register(_ASKED, questions.table.select(["member_id", "offer_id"]))
+    if isinstance(logs, Mapping) or not _by_pairs_only(plan, log):
+        return _read(logs, log, columns, None)
+    logs.register(_ASKED, questions.table.select(["member_id", "offer_id"]))
     try:
-        return _read(connection, log, columns, restrict)
+        return _read(logs, log, columns, _ASKED)
     finally:
-        if restrict:
-            connection.unregister(_ASKED)
+        logs.unregister(_ASKED)
 
 
 def stream_log(
@@ -98,13 +102,13 @@ def stream_log(
         yield pa.table({INSTANT: table[INSTANT], **{name: plain(table[name]) for name in columns}})
 
 
-def read_events(connection: duckdb.DuckDBPyConnection, log: str, columns: tuple[str, ...]) -> Moments:
+def read_events(logs: Logs, log: str, columns: tuple[str, ...]) -> Moments:
     """All events of a log with these columns and no others.
 
     Raises:
         DataError: When an event has no instant.
     """
-    return _read(connection, log, columns, None)
+    return _read(logs, log, columns, None)
 
 
 def hold_keys(log: str, keys: Iterable[str], rows: pa.Schema, events: pa.Schema) -> None:
@@ -130,8 +134,31 @@ def _all_columns(plan: Plan) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _read(connection: duckdb.DuckDBPyConnection, log: str, columns: tuple[str, ...], restrict: str | None) -> Moments:
-    table = connection.sql(_selected(connection, log, columns, restrict)).to_arrow_table()
+def _schema(logs: Logs, log: str) -> pa.Schema:
+    """The columns of a log.
+
+    Raises:
+        DataError: When there is no such log, or its instants are of no use.
+    """
+    if not isinstance(logs, Mapping):
+        read: pa.Schema = logs.sql(f"SELECT * FROM ({query(logs, log, None)}) LIMIT 0").to_arrow_table().schema
+        return read
+    if log not in logs:
+        raise DataError(f"log {log}: no such table was given; found {', '.join(logs) or 'none'}")
+    empty = logs[log].slice(0, 0)
+    schema = pa.schema([pa.field(name, plain(empty[name]).type) for name in empty.column_names])
+    held = schema.field("seen_at").type if "seen_at" in schema.names else INSTANT_TYPE
+    if not pa.types.is_timestamp(held) or held.tz is None or held.unit == "ns":
+        raise DataError(f"log {log}, column seen_at: is {held}, expected instants with a time zone ({INSTANT_TYPE})")
+    return schema
+
+
+def _read(logs: Logs, log: str, columns: tuple[str, ...], restrict: str | None) -> Moments:
+    if isinstance(logs, Mapping):
+        instants = logs[log]["seen_at"].cast(INSTANT_TYPE).cast(pa.int64())
+        table = pa.table({INSTANT: instants, **{name: logs[log][name] for name in columns}})
+    else:
+        table = logs.sql(_selected(logs, log, columns, restrict)).to_arrow_table()
     at = table[INSTANT]
     _hold_instants(log, at)
     table = pa.table({name: plain(table[name]) for name in columns}) if columns else table

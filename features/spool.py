@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from features.encoding import buckets
-from features.kernel import order_by_key
+from features.hashing import buckets
+from features.kernel import order_by_key, starts_by_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ class Dealt:
 
     Attributes:
         path: The file.
-        schema: Of the rows; `POSITION` among them says in which order they came.
+        schema: Of the rows.
         pieces: Where they lie.
     """
 
@@ -53,16 +53,15 @@ class Dealt:
         return sum(piece.length for piece in self.pieces)
 
     def read(self) -> pa.Table:
-        """The rows in the order of their position."""
+        """The rows: those that were put together stay together, in the order in which they were put."""
         batches: list[pa.RecordBatch] = []
         if not self.pieces:
             return self.schema.empty_table()
         with self.path.open("rb") as file:
-            for piece in self.pieces:
+            for piece in sorted(self.pieces, key=lambda piece: piece.offset):
                 file.seek(piece.offset)
                 batches.append(pa.ipc.read_record_batch(pa.py_buffer(file.read(piece.length)), self.schema))
-        table = pa.Table.from_batches(batches, self.schema)
-        return table.take(np.argsort(table[POSITION].to_numpy(), kind="stable"))
+        return pa.Table.from_batches(batches, self.schema).combine_chunks()
 
 
 @dataclass
@@ -85,11 +84,12 @@ class Spool:
     def put(self, rows: pa.Table) -> None:
         """Appends rows."""
         bucket = buckets([rows[name] for name in self.key], BUCKETS) if self.key else np.zeros(rows.num_rows, np.int32)
-        edges = np.zeros(BUCKETS + 1, np.int64)
-        np.cumsum(np.bincount(bucket + 1, minlength=BUCKETS + 1)[1:], out=edges[1:])
-        order = order_by_key(bucket, np.arange(rows.num_rows, dtype=np.int32), edges)
+        edges = np.empty(BUCKETS + 1, np.int64)
+        starts_by_key(bucket, edges)
+        order = np.empty(edges[-1], np.int32)
         if not len(order):
             return
+        order_by_key(bucket, np.arange(rows.num_rows, dtype=np.int32), edges, order, np.empty_like(bucket))
         sorted_rows = rows.select(self.schema.names).take(order).combine_chunks().to_batches()[0]
         with self.path.open("ab") as file:
             for number in range(BUCKETS):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from features.asked import ROW_ID, asked
 from features.assembly import Answered, assembled
 from features.collected import Collected
 from features.columns import Columns
+from features.hashing import ascending
 from features.history import moments
 from features.ring_batch import ring_answers
 from features.source import INSTANT, hold_keys, require_columns, stream_log
@@ -69,11 +70,13 @@ class Carried:
         path: A Parquet file.
         schema: Of what the answer carries.
         starts: The position at which each row group begins, and the number of rows.
+        rising: Whether their identities rise, so that none can come twice.
     """
 
     path: Path
     schema: pa.Schema
     starts: tuple[int, ...]
+    rising: bool
 
 
 def stream(
@@ -110,7 +113,7 @@ def stream(
             if progress is not None:
                 progress(f"{log} by {' and '.join(group.key) or 'everyone'}", computed.done, len(plan.outputs))
     if plan.rings:
-        kept = Columns(folder)
+        kept = Columns(carried.starts[-1], folder)
         for name, values in ring_answers(plan, connection, _ring_questions(plan, carried)):
             kept.put(name, values)
         computed.rings = kept
@@ -153,11 +156,11 @@ class _DealtOut:
         return Unit(self.group, self.exact, self.questions.dealt(buckets), self.events.dealt(buckets), self.folder)
 
     def _bytes(self, buckets: list[int]) -> int:
-        """What evaluation holds at its height: tables twice while they are sorted, then codes, sums and answers."""
+        """What evaluation holds at its height: tables twice while they are read, then codes, sums and answers."""
         questions, events = self.questions.dealt(buckets), self.events.dealt(buckets)
-        return (
-            2 * (questions.size + events.size) + (80 + 8 * len(self.group.windows)) * questions.rows + 96 * events.rows
-        )
+        asking = 80 + 8 * len(self.group.windows)
+        seen = 88 + 16 * len(self.group.columns)
+        return 2 * (questions.size + events.size) + asking * questions.rows + seen * events.rows
 
 
 def _put_rows(plan: Plan, rows: Rows, folder: Path) -> tuple[Carried, dict[tuple[str, ...], Spool]]:
@@ -168,8 +171,13 @@ def _put_rows(plan: Plan, rows: Rows, folder: Path) -> tuple[Carried, dict[tuple
     path = folder / "carried.parquet"
     writer: pq.ParquetWriter | None = None
     form = pa.schema([])
+    rising = True
+    last: list[pa.Array[Any]] = []
     for table in _pieces(rows):
         question = asked(plan, table, whole=False)
+        identities = question.carried[ROW_ID].chunks
+        rising = rising and ascending(pa.chunked_array([*last, *identities], question.carried[ROW_ID].type))
+        last = [chunk.slice(len(chunk) - 1) for chunk in identities[-1:] if len(chunk)]
         if writer is None:
             form = question.carried.schema
             writer = pq.ParquetWriter(
@@ -192,7 +200,7 @@ def _put_rows(plan: Plan, rows: Rows, folder: Path) -> tuple[Carried, dict[tuple
             starts.append(starts[-1] + table.num_rows)
     if writer is not None:
         writer.close()
-    return Carried(path, form, tuple(starts)), spools
+    return Carried(path, form, tuple(starts), rising), spools
 
 
 def _pieces(rows: Rows) -> Iterator[pa.Table]:
@@ -211,6 +219,8 @@ def _pieces(rows: Rows) -> Iterator[pa.Table]:
 
 
 def _hold_identities(connection: duckdb.DuckDBPyConnection, carried: Carried) -> None:
+    if carried.rising:
+        return
     repeated = connection.execute(
         f"SELECT {ROW_ID} FROM read_parquet(?) GROUP BY {ROW_ID} HAVING count(*) > 1 LIMIT 10", [str(carried.path)]
     ).fetchall()
@@ -237,17 +247,15 @@ def _put_events(
     spools: dict[tuple[str, ...], Spool] = {}
     number = 0
     for piece in stream_log(plan, connection, log, pairs, _ROWS_AT_ONCE):
-        positions = pa.array(np.arange(number, number + piece.num_rows))
-        table = piece.append_column(POSITION, positions)
         for group in groups:
-            columns = dict.fromkeys((POSITION, INSTANT, *group.key, *group.columns))
+            columns = dict.fromkeys((INSTANT, *group.key, *group.columns))
             if group.key not in spools:
-                hold_keys(log, group.key, questions[group.key].schema, table.schema)
-                schema = pa.schema([table.schema.field(name) for name in columns])
+                hold_keys(log, group.key, questions[group.key].schema, piece.schema)
+                schema = pa.schema([piece.schema.field(name) for name in columns])
                 name = "-".join((log, *group.key))
                 spools[group.key] = Spool(folder / f"events-{name}", schema, group.key)
-            spools[group.key].put(table.select(list(columns)))
-        number += table.num_rows
+            spools[group.key].put(piece.select(list(columns)))
+        number += piece.num_rows
     return spools, number
 
 

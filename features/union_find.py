@@ -62,12 +62,17 @@ def forest(capacity: int, pairs: int, kinds: int, windows: tuple[int, ...], cap:
     slots = kinds + len(windows) + BESIDE_KINDS
     small = np.zeros(capacity * (4 + slots), np.int32)
     small[:capacity] = -1
-    wide = np.zeros(HEADER + 2 * len(windows) + capacity + pairs, np.int64)
+    wide = np.zeros(wide_size(len(windows), capacity, pairs), np.int64)
     wide[:HEADER] = (capacity, slots, kinds, len(windows), cap, pairs, 0, 0)
     wide[HEADER : HEADER + len(windows)] = windows
     first = HEADER + 2 * len(windows)
     wide[first : first + capacity] = NEVER
     return small, wide
+
+
+def wide_size(windows: int, capacity: int, pairs: int) -> int:
+    """How many words `wide` has."""
+    return HEADER + 2 * windows + capacity + pairs
 
 
 def regrown(small: Int32, wide: Int64, capacity: int, pairs: int) -> tuple[Int32, Int64]:

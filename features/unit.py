@@ -9,8 +9,10 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 
+from features.coded import AskedKeys, Coded
 from features.evaluation import evaluate
-from features.history import AskedKeys, Coded, lay_out, moments
+from features.history import moments
+from features.scratch import Scratch
 from features.source import INSTANT
 from features.spool import POSITION
 
@@ -31,7 +33,7 @@ class Unit:
         group: The windows and operations.
         exact: Outputs that are kept in double precision.
         questions: The rows that ask: their position, their instant in microseconds and the key's columns.
-        events: Their position, their instant and the columns that the group reads.
+        events: Their instant and the columns that the group reads.
         folder: Where the answers go; it is seen by whoever evaluates and by whoever asked.
     """
 
@@ -44,7 +46,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class UnitAnswers:
-    """Where the answers of a unit are: the positions of its rows, ascending, then one array an output.
+    """Where the answers of a unit are: the positions of its rows, then one array an output.
 
     Attributes:
         group: The group.
@@ -81,9 +83,14 @@ def answer(unit: Unit) -> UnitAnswers:
     coded = Coded(_moments(unit.events.read(), unit.group.log), asked, unit.group.key)
     path = unit.folder / f"{uuid4().hex}.answers"
     starts: dict[str, tuple[int, bool]] = {}
+    scratch = Scratch()
+
+    def room(exact: bool) -> Answers:  # noqa: FBT001 - the only thing to say
+        return scratch.answers(f"column {exact}", questions.num_rows, exact=exact)
+
     with path.with_suffix(".part").open("wb") as file:
         questions[POSITION].to_numpy().tofile(file)
-        for name, values in evaluate(unit.group, lay_out(unit.group.key, coded), coded, unit.exact):
+        for name, values in evaluate(unit.group, coded, unit.exact, scratch, room):
             starts[name] = (file.tell(), name in unit.exact)
             values.tofile(file)
     path.with_suffix(".part").replace(path)

@@ -192,6 +192,29 @@ def test_events_without_an_instant_are_refused(connection):
         compute(timeless, connection, _rows())
 
 
+def test_logs_that_are_given_as_tables_answer_alike(connection):
+    table = connection.sql("SELECT * FROM scans").to_arrow_table()
+    given = compute(SCAN, {"scans": table}, _rows())
+    assert given.equals(compute(SCAN, connection, _rows()))
+    coarse = table.set_column(0, "seen_at", table["seen_at"].cast(pa.timestamp("s", "Asia/Shanghai")))
+    assert compute(SCAN, {"scans": coarse}, _rows()).equals(given)
+
+
+def test_what_tables_of_logs_lack_is_said_at_once(connection):
+    table = connection.sql("SELECT * FROM scans").to_arrow_table()
+    with pytest.raises(DataError, match=r"log scans: no such table was given; found orders"):
+        compute(SCAN, {"orders": table}, _rows())
+    with pytest.raises(DataError, match=r"log scans: no column 'seen_at'(.|\n)*no column 'prize_fen'"):
+        compute(SCAN, {"scans": table.select(["member_id", "code_id"])}, _rows())
+    for kind in (pa.timestamp("us"), pa.timestamp("ns", "UTC"), pa.int64()):
+        held = table.set_column(0, "seen_at", table["seen_at"].cast(kind))
+        with pytest.raises(DataError, match=r"log scans, column seen_at: is .*, expected instants with a time zone"):
+            compute(SCAN, {"scans": held}, _rows())
+    unknown = table.set_column(0, "seen_at", pa.nulls(len(table), table.schema.field("seen_at").type))
+    with pytest.raises(DataError, match="4 events have none"):
+        compute(SCAN, {"scans": unknown}, _rows())
+
+
 def test_keys_of_another_kind_are_refused(connection):
     with pytest.raises(DataError, match="key member_id: the rows hold int64, log scans holds string"):
         compute(SCAN, connection, _rows(member_id=[1, 2, 3, 4]))
@@ -218,7 +241,7 @@ def test_a_large_log_of_modest_keys_is_no_overflow(connection):
 
 
 def test_a_wrong_code_never_reaches_the_compiled_loops(connection, monkeypatch):
-    monkeypatch.setattr(history, "_codes", lambda *_: (np.array([0, 1, 2, 3], np.int32), np.zeros(4, np.int32), 3))
+    monkeypatch.setattr(history, "key_codes", lambda *_: (np.array([0, 1, 2, 3], np.int32), np.zeros(4, np.int32), 3))
     with pytest.raises(ShepherdError, match=r"a key code lies outside -1\.\.2"):
         compute(SCAN, connection, _rows())
 

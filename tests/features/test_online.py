@@ -11,7 +11,7 @@ from data.errors import DataError, UsageError
 from data.logs import LOGS
 from features.online import LiveState
 from features.program import A_BLOCKS
-from features.repeats import IDENTITIES, Repeats, digest
+from features.repeats import IDENTITIES, Repeats, crowded, known, note
 from features.spec import DAY, LIFETIME, FeatureSet, Log, derived, std, sum_
 from tests.features.judge import expectations, mismatches
 from tests.features.live import differences, live_answers
@@ -134,12 +134,14 @@ def test_repeats_count_as_the_logs_count_them(arrivals):
 
 def test_many_ids_are_remembered_for_35_days_and_not_longer():
     repeats = Repeats()
-    marks = [digest("scans", (number,)) for number in range(20_000)]
-    for number, mark in enumerate(marks):
-        assert not repeats.known(mark, number * 10**9)
-        repeats.note(mark, number * 10**9)
-    assert all(repeats.known(mark, 20_000 * 10**9) for mark in marks[-3_000:])
-    assert not any(repeats.known(mark, 20_000 * 10**9) for mark in marks[:10_000])
+    marks = np.random.default_rng(3).integers(-(2**62), 2**62, (20_000, 2)) | 1
+    for number, (high, low) in enumerate(marks):
+        if crowded(repeats.table, 1):
+            repeats.make_room(number * 10**9)
+        assert not known(repeats.table, high, low, number * 10**9)
+        note(repeats.table, high, low, number * 10**9)
+    assert all(known(repeats.table, high, low, 20_000 * 10**9) for high, low in marks[-3_000:])
+    assert not any(known(repeats.table, high, low, 20_000 * 10**9) for high, low in marks[:10_000])
     assert len(repeats.table) < 3 * 4 * 2 * 20_000
 
 

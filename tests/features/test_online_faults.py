@@ -69,18 +69,8 @@ def _compiled_ties_visible(monkeypatch):
 def _compiled_nulls_are_zero(monkeypatch):
     append = CompiledEvaluator.append
 
-    def faulty(self, log, at, values):
-        columns = self._plan.columns_by_log[log]
-        numbers = ("amount", "huge", "flag")
-        append(
-            self,
-            log,
-            at,
-            [
-                0 if value is None and column in numbers else value
-                for column, value in zip(columns, values, strict=True)
-            ],
-        )
+    def faulty(self, log, at, event):
+        return append(self, log, at, event | {name: event[name] or 0 for name in ("amount", "huge", "flag")})
 
     monkeypatch.setattr(CompiledEvaluator, "append", faulty)
 
@@ -89,10 +79,11 @@ def _compiled_after_each_event(change):
     def seed(monkeypatch):
         append = CompiledEvaluator.append
 
-        def faulty(self, log, at, values):
-            append(self, log, at, values)
+        def faulty(self, log, at, event):
+            counted = append(self, log, at, event)
             self.sweep(at)
             change(self)
+            return counted
 
         monkeypatch.setattr(CompiledEvaluator, "append", faulty)
 
@@ -120,9 +111,8 @@ def _lose_the_latest_instant(evaluator):
 
 
 def _sums_as_floats(evaluator):
-    evaluator.arena[:] = np.where(
-        np.abs(evaluator.arena) > 2**53, evaluator.arena.astype(np.float64).astype(np.int64), evaluator.arena
-    )
+    held = evaluator.arena[program.A_REST :]
+    held[:] = np.where(np.abs(held) > 2**53, held.astype(np.float64).astype(np.int64), held)
 
 
 COMPILED = {

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from features import batch, evaluation, kernel
+from features import batch, evaluation, kernel, ordering
 from tests.features.judge import expectations, mismatches
 from tests.features.oracle import entropy
 from tests.features.stream import ALL, drawn, events, instants, questions
@@ -51,16 +51,21 @@ def test_the_entropy_of_a_busy_key_equals_the_oracle():
     assert mismatches(spread, busy, asked, expectations(spread, busy, asked)) == []
 
 
-def _edge_off_by_one(layout, length, bound=kernel.bound):
-    return bound(layout, length - 1 if 0 < length < kernel.FOREVER else length)
+def _edge_off_by_one(layout, length, found, bound=kernel.bound):
+    bound(layout, length - 1 if 0 < length < kernel.FOREVER else length, found)
 
 
-def _tie_visible(layout, length, bound=kernel.bound):
-    return bound(layout, -1 if length == 0 else length)
+def _tie_visible(layout, length, found, bound=kernel.bound):
+    bound(layout, -1 if length == 0 else length, found)
 
 
-def _float_sums(values):
-    return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)]).astype(np.int64)
+def _float_sums(values, power, before):
+    before[0] = 0
+    before[1:] = np.cumsum(values.astype(np.float64) ** power)
+
+
+def _rows_out_of_place(values, place, answer, to_rows=ordering.to_rows):
+    to_rows(values, np.where(place > 0, place - 1, place), answer)
 
 
 def _gap_to_the_row_before(layout, seconds, present, gaps=kernel.gaps):
@@ -92,7 +97,8 @@ DIFFERING = kernel.differing
 FAULTS = {
     "window edge off by one": (kernel, "bound", _edge_off_by_one),
     "tie visible": (kernel, "bound", _tie_visible),
-    "float sums": (evaluation, "_running", _float_sums),
+    "float sums": (ordering, "running", _float_sums),
+    "answers of other rows": (ordering, "to_rows", _rows_out_of_place),
     "gap to a tied event": (kernel, "gaps", _gap_to_the_row_before),
     "latest value by row order": (kernel, "recall", _latest_by_row_order),
     "counters not given back": (kernel, "differing", _counters_not_given_back),

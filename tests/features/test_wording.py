@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from features.coupon import COUPON
+from features.rfm import RFM
+from features.ring import RING
+from features.scan import SCAN
+from features.spec import DAY, FeatureSet, Log, Where, column, count, days, distinct, sum_
+from features.wording import VALUE, meaning_zh, sentence, sentence_zh
+
+RISK = SCAN + RING + RFM
+SCANS = Log("scans", entities=("member_id", "device_id", "till_id"))
+
+
+@pytest.mark.parametrize("feature", list(RISK), ids=RISK.names)
+def test_every_risk_feature_speaks_both_languages(feature) -> None:
+    chinese = sentence_zh(feature)
+
+    assert sentence(feature).count(VALUE) == 1
+    assert chinese is not None
+    assert chinese.count(VALUE) == 1
+    assert re.search("[\u4e00-\u9fff]", chinese)
+    assert "{" not in chinese.replace(VALUE, "")
+
+
+def test_no_two_risk_features_say_the_same() -> None:
+    assert len({sentence_zh(feature) for feature in RISK}) == len(RISK)
+    assert len({sentence(feature) for feature in RISK}) == len(RISK)
+
+
+@pytest.mark.parametrize("feature", list(COUPON), ids=COUPON.names)
+def test_a_feature_without_chinese_words_still_speaks_english(feature) -> None:
+    assert sentence(feature).count(VALUE) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "english", "chinese"),
+    [
+        (
+            "device_distinct_member_1d",
+            "{value} members scanned on this phone in the last day",
+            "该手机最近 1 天扫码涉及的不同会员数：{value}",
+        ),
+        (
+            "code_distinct_member_lifetime",
+            "{value} members scanned this code so far",
+            "该码至今扫码涉及的不同会员数：{value}",
+        ),
+        (
+            "member_scan_count_valid_1d",
+            "{value} valid scans by this member in the last day",
+            "该会员最近 1 天的有效扫码次数：{value}",
+        ),
+        ("member_kmh", None, "从该会员上一次扫码地点到此处所需的速度：{value}"),
+        ("member_batch_share_1d", None, "该会员最近 1 天的扫码中属于该批次的占比：{value}"),
+        ("device_ring_recent_members_7d", None, "该手机所在关联圈中最近 7 天首次出现的会员数：{value}"),
+    ],
+)
+def test_a_sentence_is_put_together_from_the_declaration(name: str, english: str | None, chinese: str) -> None:
+    feature = RISK[name]
+    meaning = feature.meaning
+
+    assert sentence(feature) == (english or f"{meaning}: {VALUE}")
+    assert sentence_zh(feature) == chinese
+
+
+def test_a_new_declaration_over_known_words_is_worded_by_itself() -> None:
+    night = Where("local_hour", "<", 5, "night")
+    new = FeatureSet(
+        count(SCANS, by="member_id", over=days(3), where=night), distinct(SCANS, "ip", by="device_id", over=DAY)
+    )
+
+    assert [meaning_zh(feature) for feature in new] == [
+        "该会员最近 3 天的夜间（0–5 点）扫码次数",
+        "该手机最近 1 天扫码涉及的不同网络地址数",
+    ]
+
+
+def test_a_word_that_is_not_known_leaves_the_chinese_out() -> None:
+    strange = FeatureSet(
+        count(SCANS, by="till_id", over=DAY),
+        count(SCANS, by="member_id", over=DAY, where=Where("mood", "==", "glad", "glad")),
+        sum_(SCANS, "steps", by="member_id", over=DAY),
+        column("tariff", "fen", "The tariff"),
+    )
+
+    assert [sentence_zh(feature) for feature in strange] == [None] * 4
