@@ -85,6 +85,45 @@ def run(
 
 
 @app.command()
+def simulate(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", file_okay=False, help="Folder for the world: a new or an empty one.")
+    ],
+    preset: Annotated[str, typer.Option("--preset", help="Name of the frozen parameters.")] = "world/v1",
+    members: Annotated[
+        int, typer.Option("--members", help="Honest members; 40 000 over 90 days make about a million scans.")
+    ] = 40_000,
+    days: Annotated[int, typer.Option("--days", help="Days from Monday 2025-03-03 on, 14 to 540.")] = 90,
+    seed: SeedOption = 0,
+    leave_out: Annotated[
+        list[str] | None, typer.Option("--leave-out", help="Family of the wool party that is absent; repeatable.")
+    ] = None,
+    arrive: Annotated[
+        list[str] | None,
+        typer.Option("--arrive", metavar="FAMILY=DAY", help="Day on which a family starts, from 0; repeatable."),
+    ] = None,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Simple rules block scans, and the wool party changes what they see.")
+    ] = False,
+    csv: Annotated[list[str] | None, typer.Option("--csv", help="Table written as CSV parts; repeatable.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a brand up: a whole simulated world as tables, with the truth about it apart in DIR/truth."""
+    from data.world.request import Request, arrivals_of
+    from data.world.simulation import simulate as write_world
+
+    starts = arrivals_of(arrive or ())
+    request = Request(preset, members, days, seed, tuple(leave_out or ()), starts, adapt, tuple(csv or ()))
+    steps = _steps(as_json)
+    with steps.step("simulate") as step:
+        report = write_world(request, folder, progress=step.reach)
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        typer.echo(report.text())
+
+
+@app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="Folder of tables, one Parquet or CSV file or folder of parts each.")],
     time_zone: ZoneOption = None,

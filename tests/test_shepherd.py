@@ -223,3 +223,30 @@ def test_a_file_of_the_working_folder_does_not_stand_in_for_ours(shepherd, fault
         (tmp_path / f"{name}.py").write_text("raise SystemExit(77)")
 
     assert shepherd("check", faulty, folder=tmp_path).returncode == 3
+
+
+def test_two_processes_write_the_same_world_and_it_keeps_the_contracts(shepherd, tmp_path):
+    asked = ("--members", 150, "--days", 14, "--seed", 5, "--arrive", "flash_bots=3", "--json")
+    one = shepherd("simulate", "one", *asked, folder=tmp_path)
+    two = shepherd("simulate", "two", *asked, folder=tmp_path)
+    other = shepherd("simulate", "other", *asked[:5], 6, "--csv", "scans", "--csv", "offers", "--json", folder=tmp_path)
+
+    said = [json.loads(done.stdout, parse_constant=pytest.fail) for done in (one, two, other)]
+    assert [done.returncode for done in (one, two, other)] == [0, 0, 0], one.stderr + two.stderr + other.stderr
+    assert one.stderr == ""
+    assert said[0]["content_hash"] == said[1]["content_hash"] != said[2]["content_hash"]
+    for folder in ("one", "other"):
+        checked = shepherd("check", folder, folder=tmp_path)
+        assert checked.returncode == 0, checked.stdout
+    again = shepherd("simulate", "one", *asked[:-1], folder=tmp_path)
+    assert "nothing was done" in again.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other", "two"]
+
+
+def test_a_world_that_cannot_be_is_refused_with_every_reason(shepherd, tmp_path):
+    done = shepherd("simulate", "world", "--members", 3, "--days", 9, "--leave-out", "bots", folder=tmp_path)
+
+    said = _refused(done, 2)
+    assert all(f"--{option}: found" in said for option in ("members", "days", "leave-out"))
+    assert "FAMILY=DAY" in _refused(shepherd("simulate", "world", "--arrive", "bots", folder=tmp_path), 2)
+    assert list(tmp_path.iterdir()) == []
