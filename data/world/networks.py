@@ -41,7 +41,8 @@ class NetworkSettings:
         lines_a_node: Home lines of one access node, which share its /24 blocks.
         blocks_a_node: How many blocks that are.
         shared_lines: Share of home lines behind an address shared with neighbours, as where a provider saves on them.
-        phones_an_address: Members behind one mobile address of a city, by carriers' address translation.
+        phones_an_address: Members behind one mobile address of a city, by carriers' address translation: some thousand
+            phones, a percent of them of members (assumed; set by the crowding of addresses in `benchmarks.margins`).
         mobile_hours: How long a phone keeps its mobile address, on average.
         crowding: The carrier with the fewest addresses has one for so many of the others'.
         venue_addresses: Outgoing addresses of a campus, a shop, a depot, a market and a public place.
@@ -57,7 +58,7 @@ class NetworkSettings:
     lines_a_node: int = 150
     blocks_a_node: int = 6
     shared_lines: float = 0.12
-    phones_an_address: int = 1_500
+    phones_an_address: int = 40
     mobile_hours: float = 10.0
     crowding: int = 8
     venue_addresses: tuple[int, ...] = (1, 6, 1, 1, 1, 2)

@@ -52,6 +52,7 @@ class Preset:
         rules: The limits that block scans in a world that adapts, unless the caller has a better judge.
         shelf: Which codes can be had before they are sold.
         journal: What reaches the brand, and its risk desk.
+        seeds: Of the worlds that published figures are of.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Preset:
     rules: NaiveSettings = field(default_factory=NaiveSettings)
     shelf: ShelfSettings = field(default_factory=ShelfSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
+    seeds: tuple[int, ...] = (1, 2, 3)
 
 
 def fingerprint(preset: Preset) -> str:

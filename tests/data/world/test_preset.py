@@ -10,10 +10,10 @@ import pytest
 from data.world.preset import PRESETS, fingerprint
 
 FROZEN = {
-    "world/v1": "2fb830012d35a5f95a26a982db2c1d90dd32603af5d429a90f236dd7feaee8ff",
-    "world/v1-aligned": "1ce63900dca5c1a118e711b9344333b92cce6cc8a2be4f6c95808a57cdd02fc3",
-    "world/v1-opposed": "ff0cd4c4d974ef563b0fe728b6ed1660abfad1b65e4584c5325c0d3cca06a613",
-    "flash/v1": "581ae964b3e79e852e4a06cfe091a7f44f45f5261835b1ae7d2aefd134fa3969",
+    "world/v1": "9a1bf5316c49cd9f1338d4af7e7c9e49a1d789010a7090c20788fc4216b6ebab",
+    "world/v1-aligned": "f2598de805799973ecac95e808602454048d1e4fac769958526372fbc6d8244c",
+    "world/v1-opposed": "6ed0fabd9ff9a7c34bb72a5932b03057bf4afc2ef11a3b6b3047ddafd67c89e3",
+    "flash/v1": "bfe80c23b3f007d5a76076a0275ce81f1be45cf4ed33a6b49ec0d56136e209ee",
 }
 
 
