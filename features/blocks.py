@@ -57,17 +57,29 @@ def put(arena: Int64, table: Int64, place: int, owner: int, value: int, payload:
 
 
 @compiled
+def _steps(start: int, end: int, places: int) -> int:
+    """How many places on from one is another, round the end of the table."""
+    return end - start if end >= start else end - start + places
+
+
+@compiled
+def _carry(old: Int64, entry: int, new: Int64, place: int) -> None:
+    for word in range(3):
+        new[place + word] = old[entry + word]
+
+
+@compiled
 def remove(arena: Int64, table: Int64, place: int) -> None:
     """Frees a place and moves up what would no longer be found."""
     places = len(table) // 3
     hole = place // 3
-    other = (hole + 1) % places
+    other = hole + 1 if hole + 1 < places else np.int64(0)
     while table[3 * other] != 0:
         home = _home(table[3 * other], table[3 * other + 1], places)
-        if (other - home + places) % places >= (other - hole + places) % places:
-            table[3 * hole : 3 * hole + 3] = table[3 * other : 3 * other + 3]
+        if _steps(home, other, places) >= _steps(hole, other, places):
+            _carry(table, 3 * other, table, 3 * hole)
             hole = other
-        other = (other + 1) % places
+        other = other + 1 if other + 1 < places else np.int64(0)
     table[3 * hole] = 0
     arena[p.A_USED] -= 1
 
@@ -75,10 +87,9 @@ def remove(arena: Int64, table: Int64, place: int) -> None:
 @compiled
 def rehash(old: Int64, new: Int64) -> None:
     """Carries the entries of a table over to an empty larger one."""
-    for entry in range(len(old) // 3):
-        if old[3 * entry] != 0:
-            place = find(new, old[3 * entry], old[3 * entry + 1])
-            new[place : place + 3] = old[3 * entry : 3 * entry + 3]
+    for entry in range(0, len(old), 3):
+        if old[entry] != 0:
+            _carry(old, entry, new, find(new, old[entry], old[entry + 1]))
 
 
 @compiled

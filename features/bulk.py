@@ -23,7 +23,7 @@ from features.program import NULL
 from features.step import REPEATED, step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from features.door import Door
 
@@ -52,6 +52,8 @@ class Tape(NamedTuple):
 def tape(doors: Mapping[str, Door], identities: Mapping[str, tuple[str, ...]], tables: Mapping[str, pa.Table]) -> Tape:
     """Lays tables of events out as a tape; at one instant the logs come in the order of the doors.
 
+    The doors learn what the columns hold, and get room for the longest texts.
+
     Raises:
         DataError: When columns are missing or hold what they cannot.
     """
@@ -66,12 +68,14 @@ def tape(doors: Mapping[str, Door], identities: Mapping[str, tuple[str, ...]], t
             given[:, 0] = _whole(table[SEEN_AT].cast(pa.timestamp("us", "UTC")).cast(pa.int64()))
             for place, name in enumerate(door.numbers):
                 given[:, 1 + place] = _whole(table[name])
-            first = 1 + len(door.numbers)
+            first, letters = 1 + len(door.numbers), np.zeros(len(table), np.int64)
             for place, text in enumerate(texts):
                 starts, lengths, content = _laid_out(text)
                 given[:, first + place], given[:, first + len(texts) + place] = lengths, starts + start
                 contents.append(content)
                 start += len(content)
+                letters += np.maximum(lengths, 0)
+            door.make_room(int(letters.max()))
             parts.append(given.reshape(-1))
             places = top + np.arange(len(table)) * given.shape[1]
             orders.append(np.stack([np.full(len(table), number), places], axis=1))
@@ -81,20 +85,6 @@ def tape(doors: Mapping[str, Door], identities: Mapping[str, tuple[str, ...]], t
         return Tape(np.empty((0, 2), np.int64), np.empty(0, np.int64), contents[0])
     by_time = np.argsort(np.concatenate(instants), kind="stable")
     return Tape(np.concatenate(orders)[by_time], np.concatenate(parts), np.concatenate(contents))
-
-
-def longest(events: Tape, doors: Sequence[Door]) -> int:
-    """How many bytes of text the longest event has."""
-    found = 0
-    for number, door in enumerate(doors):
-        places = events.order[events.order[:, 0] == number, 1]
-        texts = len(door.texts) + 1
-        lengths = sum(
-            (np.maximum(events.given[places + 1 + len(door.numbers) + text], 0) for text in range(texts)),
-            start=np.zeros(len(places), np.int64),
-        )
-        found = max(found, int(lengths.max(initial=0)))
-    return found
 
 
 @compiled

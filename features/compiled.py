@@ -10,12 +10,12 @@ import numpy as np
 
 from data.errors import DataError
 from features.blocks import lacks, rehash, rounded_up
-from features.bulk import longest, run, tape
+from features.bulk import run, tape
 from features.digests import digest
 from features.door import D_GIVEN, Door
 from features.flattening import flatten
 from features.intake import Intake
-from features.lookup import code_of
+from features.lookup import code_of, number_owner
 from features.program import (
     A_FAULT_COLUMN,
     A_FAULT_GROUP,
@@ -28,6 +28,7 @@ from features.program import (
     words_of,
 )
 from features.repeats import Repeats, mark
+from features.reservation import reserved
 from features.ring_memory import RingMemory
 from features.sliding import sweep
 from features.step import MISFIT, OVERFLOW, REPEATED, REPEATS_FULL, RING_FULL, RING_PARTS, TABLE_FULL, TURN, step
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from features.intake import Kinds
     from features.kernel import Doubles, Int64
     from features.plan import Plan
+    from features.ring_memory import RingFound
 
 _ARENA: Final = 1 << 14
 _TABLE: Final = 3 * (1 << 10)
@@ -64,7 +66,7 @@ class CompiledEvaluator:
             identities: For each log the columns of an event's id; none where every event counts.
         """
         self._plan = plan
-        self.arena = np.zeros(_ARENA, np.int64)
+        self.arena = reserved(_ARENA)
         self.table = np.zeros(_TABLE, np.int64)
         self.repeats = Repeats()
         self._identities = identities
@@ -134,8 +136,6 @@ class CompiledEvaluator:
         """
         events = tape(self._events, self._identities, tables)
         doors = list(self._events.values())
-        for door in doors:
-            door.make_room(longest(events, doors))
         buffers = np.concatenate([door.buffer for door in doors])
         ends = np.cumsum([len(door.buffer) for door in doors])
         bounds = np.array(
@@ -154,6 +154,12 @@ class CompiledEvaluator:
         latest = int(events.given[events.order[-1, 1]]) if done else 0
         return done, int(counted[0]), latest
 
+    def ring(self, network: str, at: int, column: str, value: object) -> RingFound | None:
+        """The ring of a node as of an instant that it has been told or asked about; None where it is alone."""
+        number = [plan.name for plan in self._plan.rings].index(network)
+        code = self._known(column, value)
+        return self._rings.around(number, at, column, code) if code else None
+
     def sweep(self, at: int) -> None:
         """Takes the blocks of all keys away of which no window sees anything; their records stay."""
         for group in self._program.starts:
@@ -169,17 +175,18 @@ class CompiledEvaluator:
         }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Takes over what `arrays` gave.
+        """Takes over what `arrays` gave, which is its own from now on; an arena with room to spare is used in place.
 
         Raises:
             DataError: When it was written by an engine that lays its memory out differently.
         """
         if not np.array_equal(arrays["program"], self._program.code):
             raise DataError("the snapshot's memory is laid out differently; rebuild the state from the event log")
-        self.arena = np.zeros(max(_ARENA, len(arrays["arena"]) * 5 // 4), np.int64)
-        self.arena[: len(arrays["arena"])] = arrays["arena"]
-        self.table = np.array(arrays["table"])
-        self.repeats = Repeats(np.array(arrays["repeats"]))
+        self.arena = arrays["arena"]
+        if len(self.arena) == self.arena[A_TOP]:
+            self._widen(_ARENA)
+        self.table = arrays["table"]
+        self.repeats = Repeats(arrays["repeats"])
 
     def _run(self, door: Door, mapping: Mapping[str, object], ask: int, take: int, answer: Doubles) -> bool:
         """Calls the compiled step, again where it wants something larger first; answers whether the event counted."""
@@ -221,13 +228,27 @@ class CompiledEvaluator:
 
     def _text(self, column: str, text: str) -> int:
         """The code of a text that a condition compares with."""
-        tag, places = self._tags[column]
-        content = np.frombuffer(text.encode(), np.uint8)
-        owner, value = digest(content, 0, len(content), self.arena[A_KEY], tag)
-        return int(code_of(self.arena, self.table, owner, value, places, True))  # noqa: FBT003 - compiled
+        owner, value = self._owned(column, text)
+        return int(code_of(self.arena, self.table, owner, value, self._tags[column][1], True))  # noqa: FBT003 - compiled
+
+    def _known(self, column: str, value: object) -> int:
+        """The code of an id; 0 for null and for one never met."""
+        if not isinstance(value, int | str):
+            return 0
+        owner, key = self._owned(column, value)
+        return int(code_of(self.arena, self.table, owner, key, 0, False))  # noqa: FBT003 - compiled
+
+    def _owned(self, column: str, value: int | str) -> tuple[int, int]:
+        """Under what an id stands in the table."""
+        tag, _ = self._tags[column]
+        if isinstance(value, int):
+            return int(number_owner(tag)), value
+        content = np.frombuffer(value.encode("utf-8", "surrogatepass"), np.uint8)
+        owner, mixed = digest(content, 0, len(content), self.arena[A_KEY], tag)
+        return int(owner), int(mixed)
 
     def _widen(self, lacking: int) -> None:
-        wider = np.zeros(max(2 * len(self.arena), len(self.arena) + lacking), np.int64)
+        wider = reserved(max(2 * len(self.arena), len(self.arena) + lacking))
         wider[: len(self.arena)] = self.arena
         self.arena = wider
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from features.kernel import Doubles
     from features.plan import Plan
+    from features.ring_memory import RingFound
     from features.spec import FeatureSet
 
 EvaluatorName: TypeAlias = Literal["compiled", "python"]
@@ -168,6 +169,22 @@ class LiveState:
         self.sequence += 1
         return self._finish(self._given)
 
+    def ring(self, network: str, column: str, value: object) -> RingFound | None:
+        """The ring of a node of a network, as of the clock: what a question of now would count; None where it is alone.
+
+        Args:
+            network: The name of a network that features of the set read.
+            column: Which kind of node: a column that the network knows.
+            value: The node's id; None has no ring.
+
+        Raises:
+            UsageError: When there is no such network or kind, or with the Python evaluator.
+        """
+        known = {plan.name: plan.kinds for plan in self.plan.rings}
+        if column not in known.get(network, ()):
+            raise UsageError(f"no ring of {column!r} in network {network!r}; the set reads {known}")
+        return self._compiled().ring(network, self.clock, column, value)
+
     def sweep(self) -> None:
         """Lets go at once of all window contents that no window sees any more.
 
@@ -198,7 +215,9 @@ class LiveState:
 
     def _compiled(self) -> CompiledEvaluator:
         if not isinstance(self._evaluator, CompiledEvaluator):
-            raise UsageError("only the compiled evaluator keeps snapshots; make the state with evaluator='compiled'")
+            raise UsageError(
+                "only the compiled evaluator keeps snapshots and names rings; make the state with evaluator='compiled'"
+            )
         return self._evaluator
 
     def _instant(self, log: str, event: Mapping[str, object]) -> int:

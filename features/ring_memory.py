@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from data.errors import UsageError
@@ -22,6 +23,23 @@ _BEGINNING: Final = -(1 << 62)
 _NEVER: Final = 1 << 62
 _LEAST: Final = 64
 _ROWS: Final = 16
+_FEWEST: Final = 2
+"""People in a ring; one alone is none."""
+
+
+@dataclass(frozen=True)
+class RingFound:
+    """A ring as it is told of.
+
+    Attributes:
+        ring_id: Its name: the network, the generation that is read, and which of its people, in order of appearance,
+            was the ring's first. A ring keeps it while it grows and takes the older's when two become one; with the
+            next generation it gets another. Replaying the same log gives the same names, and none tells of anybody.
+        members: How many people it has.
+    """
+
+    ring_id: str
+    members: int
 
 
 class RingMemory:
@@ -69,6 +87,16 @@ class RingMemory:
             arena[base + rings.N_NEWEST] = plan.newest(at)
         _, arena = self._roomy(0)
         arena[A_TURN] = min((plan.newest(at) + 1) * plan.period for plan in self._plans)
+
+    def around(self, number: int, at: int, column: str, code: int) -> RingFound | None:
+        """The ring of a node of a network as of an instant, by the code of its id; None where it is alone."""
+        plan, base = self._plans[number], self._bases[number]
+        _, arena = self._roomy(0)
+        place, people = rings.eldest_around(arena, base, at, plan.kinds.index(column), code)
+        if people < _FEWEST:
+            return None
+        generation = int(arena[base + rings.N_NEWEST]) - plan.generations + 1
+        return RingFound(f"{plan.name}-{generation}-{place + 1}", int(people))
 
     def grow(self, number: int, what: int) -> None:
         """Gives twice the room to the part of a network that `ring_state.lacks_rows` named."""

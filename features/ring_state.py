@@ -28,6 +28,7 @@ from features.union_find import (
     PAIRS,
     SLOTS,
     STRANGER,
+    eldest,
     forest,
     joined,
     read,
@@ -206,6 +207,15 @@ def answer_rings(code: Int64, arena: Int64, words: Int64, entry: int, answer: Do
     for output in range(outputs):
         number = counts[output]
         answer[code[entry + p.Q_FIRST] + output] = np.nan if number == NULL else float(number)
+
+
+@compiled
+def eldest_around(arena: Int64, base: int, at: int, kind: int, code: int) -> tuple[int, int]:
+    """The first person of the ring of an id, as of an instant, by order of appearance; and how many people it has."""
+    settle_waiting(arena, base, at)
+    place = arena[base + N_FORESTS]
+    node = _known(arena, place, _key(code, kind))
+    return eldest(_small(arena, place), _wide(arena, place), node) if node >= 0 else (np.int64(-1), np.int64(0))
 
 
 def written(arena: Int64, place: int, small: Int32, wide: Int64, nodes: int) -> None:

@@ -259,6 +259,21 @@ def read(small: Int32, wide: Int64, at: int, nodes: Int32, wanted: Int32, answer
 
 
 @compiled
+def eldest(small: Int32, wide: Int64, node: int) -> tuple[int, int]:
+    """Who of a node's component appeared first, as a place in the queue of people, and how many people it has.
+
+    The queue is looked through from its front, some nanoseconds a person: for the few that are told about, not for
+    every question. -1 where there are fewer than two people.
+    """
+    capacity, root = wide[CAPACITY], find(small, node)
+    people = small[4 * capacity + root * wide[SLOTS]]
+    for place in range(wide[QUEUED] if people > 1 else 0):
+        if find(small, small[3 * capacity + place]) == root:
+            return place, people
+    return -1, people
+
+
+@compiled
 def replay(
     small: Int32,
     wide: Int64,

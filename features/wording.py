@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 VALUE: Final = "{value}"
 """Stands in a sentence where the value belongs."""
 
+PLURALS: Final = {"{s}": "s", "{es}": "es"}
+"""Stand in an English sentence for the ending that its noun has unless the value is 1."""
+
 _SEEN_AT: Final = {
     "member": "by this member",
     "device": "on this phone",
@@ -33,14 +36,14 @@ _SEEN_AT: Final = {
     "member_batch": "by this member of this batch",
 }
 _COUNTED: Final = {
-    "member_id": "members",
-    "device_id": "phones",
-    "ip": "addresses",
-    "user_agent": "browsers",
-    "town": "towns",
-    "batch_id": "batches",
-    "product_id": "products",
-    "local_day": "days",
+    "member_id": "member{s}",
+    "device_id": "phone{s}",
+    "ip": "address{es}",
+    "user_agent": "browser{s}",
+    "town": "town{s}",
+    "batch_id": "batch{es}",
+    "product_id": "product{s}",
+    "local_day": "day{s}",
 }
 
 ENTITIES_ZH: Final = {
@@ -158,7 +161,7 @@ _SPANS_ZH: Final = ((86_400_000_000, "天"), (3_600_000_000, "小时"), (60_000_
 
 
 def sentence(feature: Feature) -> str:
-    """One English sentence without its full stop: ``{value} members scanned on this phone in the last day``."""
+    """One English sentence without its full stop: ``{value} member{s} scanned on this phone in the last day``."""
     words = _counted(feature) if isinstance(feature, Aggregate) else None
     if words is not None:
         return words
@@ -189,10 +192,10 @@ def _counted(feature: Aggregate) -> str | None:
     when = feature.window.phrase if feature.window.microseconds else "so far"
     if feature.operator is Operator.COUNT and (feature.where is None or feature.where.test != "<"):
         which = f"{feature.where.label.replace('_', ' ')} " if feature.where else ""
-        return f"{VALUE} {which}scans {where} {when}"
+        return f"{VALUE} {which}scan{{s}} {where} {when}"
     if feature.operator is Operator.DISTINCT and feature.where is None and feature.column in _COUNTED:
         if feature.column == "member_id":
-            return f"{VALUE} members scanned {_on(where)} {when}"
+            return f"{VALUE} {_COUNTED[feature.column]} scanned {_on(where)} {when}"
         return f"{VALUE} {_COUNTED[feature.column]} in the scans {where} {when}"
     return None
 

@@ -111,7 +111,7 @@ def _lose_the_latest_instant(evaluator):
 
 
 def _sums_as_floats(evaluator):
-    held = evaluator.arena[program.A_REST :]
+    held = evaluator.arena[program.A_REST : int(evaluator.arena[program.A_TOP])]
     held[:] = np.where(np.abs(held) > 2**53, held.astype(np.float64).astype(np.int64), held)
 
 

@@ -41,17 +41,17 @@ def test_a_feature_without_chinese_words_still_speaks_english(feature) -> None:
     [
         (
             "device_distinct_member_1d",
-            "{value} members scanned on this phone in the last day",
+            "{value} member{s} scanned on this phone in the last day",
             "该手机最近 1 天扫码涉及的不同会员数：{value}",
         ),
         (
             "code_distinct_member_lifetime",
-            "{value} members scanned this code so far",
+            "{value} member{s} scanned this code so far",
             "该码至今扫码涉及的不同会员数：{value}",
         ),
         (
             "member_scan_count_valid_1d",
-            "{value} valid scans by this member in the last day",
+            "{value} valid scan{s} by this member in the last day",
             "该会员最近 1 天的有效扫码次数：{value}",
         ),
         ("member_kmh", None, "从该会员上一次扫码地点到此处所需的速度：{value}"),
