@@ -143,6 +143,30 @@ def check(
 
 
 @app.command()
+def codes(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of tables: scans, members, batches, campaigns.")
+    ],
+    time_zone: ZoneOption = None,
+    false_share: Annotated[
+        float, typer.Option("--false-share", help="Share of false ones among the findings of a kind to put up with.")
+    ] = 0.05,
+    as_json: JsonOption = False,
+) -> None:
+    """Find batches that leaked, codes that were cloned, serial runs and diverted goods, with evidence."""
+    from data.codes.examination import examine
+    from data.sources import open_folder
+
+    steps = _steps(as_json)
+    with steps.step("examine codes"):
+        report = examine(open_folder(folder, time_zone), false_share)
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        typer.echo(report.text())
+
+
+@app.command()
 def build(
     data: DataOption = None,
     time_zone: ZoneOption = None,

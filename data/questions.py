@@ -4,6 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from data.logs import LOGS
+
+
+@dataclass(frozen=True)
+class Linked:
+    """Which rows hang together by what they share, and so are not independent: a column that no query gives.
+
+    It is made of all tables, later than each row as well: intervals and samples ask for it, features may not.
+
+    Attributes:
+        name: The column it adds to the rows: ring.
+        entity: The key column of the rows that is linked: member_id.
+        shared: Pairs of a table and its column that, shared, links two entities: (("scans", "device_id"),).
+        most: What more entities share links nobody: a shop's tablet is no ring's mark.
+    """
+
+    name: str
+    entity: str
+    shared: tuple[tuple[str, str], ...]
+    most: int
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -14,11 +35,13 @@ class Rows:
         tables: The tables it is read from.
         sql: A query over them giving `row_id`, `as_of` (a time with zone), the key columns that features ask for, and
             any fact that is known at `as_of`.
+        linked: What else makes rows depend on each other, as a further column; None where their own columns say it.
     """
 
     name: str
     tables: tuple[str, ...]
     sql: str
+    linked: Linked | None = None
 
 
 @dataclass(frozen=True)
@@ -29,7 +52,9 @@ class Label:
         name: The truth in the trade's words: redeemed, wool, revenue.
         tables: The tables it is read from.
         sql: A query over them giving `row_id`, `label` (a number, 0 or 1 for a yes or no) and `closes_at`, the moment
-            after which the label no longer changes: training uses a row only if that lies before the cut.
+            after which the label no longer changes: training uses a row only if that lies before the cut. Where not
+            every row gets a label, also `by_lot`: whether the row was drawn by lot to be looked at, so that such rows
+            stand for all; without that column every labelled row does.
     """
 
     name: str
@@ -64,3 +89,35 @@ REDEEMED = Label(
     """,
 )
 """Whether the member redeemed anything of what was sent before the campaign ended; known then."""
+
+RING = Linked("ring", "member_id", (("scans", "device_id"), ("payouts", "account_id")), most=50)
+"""Members who ever shared a phone or an account that prizes are paid to, over any number of steps."""
+
+SCANS = Rows(
+    "scan",
+    LOGS["scans"].needs,
+    f"""
+    SELECT scan_id AS row_id, seen_at AS as_of, * EXCLUDE (scan_id, seen_at, ts, received_at, lat, lon),
+           coalesce(registration_age_seconds < 7 * 86_400, false) AS new_member
+    FROM ({LOGS["scans"].sql()})
+    QUALIFY row_number() OVER (PARTITION BY scan_id ORDER BY seen_at) = 1
+    """,
+    RING,
+)
+"""Every scan at the moment it arrived, with what was then known of member, batch and campaign."""
+
+WOOL = Label(
+    "wool",
+    ("scan_labels",),
+    """
+    SELECT scan_id AS row_id, is_wool::INTEGER AS label, landed_at AS closes_at,
+           coalesce(origin = 'audit', false) OR NOT bool_or(coalesce(origin = 'audit', false)) OVER () AS by_lot
+    FROM scan_labels
+    QUALIFY row_number() OVER (PARTITION BY scan_id ORDER BY landed_at) = 1
+    """,
+)
+"""The first verdict on a scan, known when it landed; most scans never get one, and those are not honest for it.
+
+Audits draw scans by lot. In a brand's tables without audits every verdict is taken to stand for all scans, which makes
+the wool party look commoner than it is: reviewers look where they suspect.
+"""

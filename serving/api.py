@@ -23,7 +23,7 @@ from serving.contracts import (
 from serving.decisions import thresholds
 from serving.edge import refusal
 from serving.recommender import Recommender  # noqa: TC001 - FastAPI reads the annotation when the routes are made
-from serving.rows import RowsRefused, answer_rows
+from serving.rows import Columns, RowsRefused, answer_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
 
     from serving.bundle import Manifest
+    from serving.payoff import Payoff
     from serving.scorer import Scorer
 
 router: Final = APIRouter()
@@ -117,7 +118,10 @@ async def offers(
     openapi_extra={"requestBody": {"required": True, "content": {JSON_LINES: {"schema": {"type": "string"}}}}},
 )
 async def batch(task: Annotated[str, Path(max_length=LONGEST_ID)], desk: Ready, request: Request) -> Response:
-    """Score up to 1,000 rows, each a JSON object a line with every feature of the model by name, null where unknown."""
+    """Score up to 1,000 rows, each a JSON object a line with every feature of the model by name, null where unknown.
+
+    Where the pay-off hangs on what is at stake, or its cap on a group, a line says these too: see `/v1/models`.
+    """
     if task not in desk.scorers:
         raise UnknownTask
     answers = await run_in_threadpool(answer_rows, desk.scorers[task], await request.body())
@@ -180,14 +184,25 @@ async def not_ready(request: Request, error: Exception) -> JSONResponse:
 
 
 def _loaded(manifest: Manifest) -> LoadedModel:
-    derived = thresholds(manifest.payoff) if len(manifest.payoff.outcomes) == 2 else ()
     return LoadedModel(
         task=manifest.task,
         version=manifest.version,
         created=datetime.fromisoformat(manifest.created),
         feature_fingerprint=manifest.feature_fingerprint,
         features=manifest.feature_names,
-        thresholds=tuple(ThresholdBody(action=each.action, low=each.low, high=each.high) for each in derived),
+        also_asked=Columns.of(manifest).besides,
+        thresholds=_thresholds(manifest.payoff, manifest.prices.default),
         metrics=manifest.metrics,
         parity=manifest.parity_as_dict(),
+    )
+
+
+def _thresholds(payoff: Payoff, price: float) -> tuple[ThresholdBody, ...]:
+    """Where each action begins and ends, at each stake that the pay-off wants shown and the cap's default price."""
+    if len(payoff.outcomes) != 2:
+        return ()
+    return tuple(
+        ThresholdBody(action=each.action, low=each.low, high=each.high, stake_fen=stake if payoff.stake else None)
+        for stake in (payoff.stakes_shown if payoff.stake else (0.0,))
+        for each in thresholds(payoff, stake, price)
     )

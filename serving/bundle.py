@@ -19,9 +19,10 @@ from typing import Final, Literal
 import msgspec
 
 from data.errors import DataError, UsageError
-from serving.decisions import Payoff
+from serving.payoff import Payoff, Prices
+from serving.reason_codes import OTHER
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.onnx"
 Pointer = Literal["champion", "challenger"]
@@ -31,12 +32,27 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One input of the model: its name, unit, the rule for null and what it says in retail terms."""
+    """One input of the model, and how it speaks when it is a reason.
+
+    Attributes:
+        name: Its name.
+        unit: What it counts.
+        meaning: What it says in retail terms.
+        null_rule: When it is null.
+        code: The kind of evidence it is, stable across versions.
+        sentence: The same with gaps for its value and plural, in English; empty where only the meaning is known.
+        sentence_zh: Likewise in Chinese.
+        usual: Its median where the outcome did not come about; None where nothing is known.
+    """
 
     name: str
     unit: str
     meaning: str
     null_rule: str
+    code: str = OTHER
+    sentence: str = ""
+    sentence_zh: str = ""
+    usual: float | None = None
 
 
 class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +85,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         features: Inputs of the model in their order.
         feature_fingerprint: Hash of the declarations that computed them.
         payoff: What each action is worth under each outcome.
+        prices: What keeping the pay-off's cap on harm costs.
         calibrator: Kind and numbers of the calibrator; it is part of the graph and stands here to be read.
         score_base: Raw score before anything is known; contributions are added to it.
         versions: Software that made the bundle.
@@ -85,6 +102,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     features: tuple[Feature, ...]
     feature_fingerprint: str
     payoff: Payoff
+    prices: Prices
     calibrator: dict[str, str | float | tuple[float, ...]]
     score_base: float
     versions: dict[str, str]

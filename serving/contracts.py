@@ -60,7 +60,10 @@ class ReasonBody(_Body):
     feature: str
     value: float | None = Field(description="Null where it is not known.")
     contribution: float = Field(description="What it added to the raw score, along the paths of the trees.")
+    code: str = Field(description="The kind of evidence; stable across versions of the model.")
+    usual: float | None = Field(description="Median of the feature where the outcome did not come about.")
     sentence: str
+    sentence_zh: str | None = Field(description="The same in Chinese; null where the feature has no Chinese words.")
 
 
 class OfferBody(_Body):
@@ -107,6 +110,7 @@ class ThresholdBody(_Body):
     action: str
     low: float
     high: float
+    stake_fen: float | None = Field(description="What is at stake there, in fen; null where the pay-off has no stake.")
 
 
 class LoadedModel(_Body):
@@ -117,6 +121,9 @@ class LoadedModel(_Body):
     created: datetime
     feature_fingerprint: str
     features: tuple[str, ...]
+    also_asked: tuple[str, ...] = Field(
+        description="What a row must say besides: the fen at stake, and the group of the cap on harm (a campaign)."
+    )
     thresholds: tuple[ThresholdBody, ...] = Field(description="Derived from the pay-off; empty with over two outcomes.")
     metrics: dict[str, float]
     parity: dict[str, int | float] = Field(description="The proof that it is the model that was trained.")

@@ -1,7 +1,8 @@
 """The only place where a score becomes an action.
 
 An action is worth what its pay-off table says, weighted with the calibrated probabilities of what may happen; the
-action worth most is taken. No threshold is ever typed: `thresholds` shows the ones that follow from the table.
+action worth most is taken, after the price of a cap on harm is taken off the actions that the cap is about. No
+threshold is ever typed: `thresholds` shows the ones that follow from the table.
 """
 
 from __future__ import annotations
@@ -17,36 +18,7 @@ from data.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class Payoff:
-    """What each action earns or costs under each outcome, in fen.
-
-    The first action is what happens if nobody decides (pay the prize, send no coupon): it wins ties, and an answer
-    whose best action it is recommends nothing. With two outcomes the second is the one that the model predicts.
-
-    Attributes:
-        actions: Names of the actions, the passive one first.
-        outcomes: Names of what may happen; exactly one does.
-        value_fen: One row an action, one number an outcome.
-    """
-
-    actions: tuple[str, ...]
-    outcomes: tuple[str, ...]
-    value_fen: tuple[tuple[float, ...], ...]
-
-    def __post_init__(self) -> None:
-        """Refuse a table that is not one number for each action and outcome."""
-        problems = [*_name_problems("actions", self.actions, 1), *_name_problems("outcomes", self.outcomes, 2)]
-        if len(self.value_fen) != len(self.actions):
-            problems.append(f"found {len(self.value_fen)} rows of value_fen, expected one for each action")
-        for number, row in enumerate(self.value_fen, start=1):
-            if len(row) != len(self.outcomes):
-                problems.append(f"row {number} of value_fen: found {len(row)} values, expected one for each outcome")
-            if not all(np.isfinite(value) for value in row):
-                problems.append(f"row {number} of value_fen: found {list(row)}, expected finite numbers of fen")
-        if problems:
-            raise UsageError("Payoff: " + "; ".join(problems) + ". Mend the table in the task's declaration.")
+    from serving.payoff import Payoff
 
 
 @dataclass(frozen=True)
@@ -58,42 +30,70 @@ class Interval:
     high: float
 
 
-def decide(probability: NDArray[np.float64], payoff: Payoff) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def decide(
+    probability: NDArray[np.float64],
+    payoff: Payoff,
+    stake: NDArray[np.float64] | None = None,
+    price: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Take the action of the highest expected value for each row.
 
     Args:
         probability: For two outcomes the calibrated probability of the second, shape (rows,); otherwise of every
             outcome, shape (rows, outcomes), each row summing to 1.
         payoff: The pay-off table.
+        stake: What is at stake in each row, in fen, shape (rows,), where the table asks for it.
+        price: What keeping the table's cap costs in each row, in fen, shape (rows,), from `Prices.of`; none without.
 
     Returns:
-        Index into `payoff.actions`, shape (rows,), ties to the earlier action; and its expected value in fen. A row's
-        result does not depend on the rows beside it.
+        Index into `payoff.actions`, shape (rows,), ties to the earlier action; and its expected value in fen, without
+        the price. A row's result does not depend on the rows beside it.
 
     Raises:
-        UsageError: The shape does not fit the table, or a number is no probability.
+        UsageError: The shape does not fit the table, a number is no probability, or a stake is missing.
     """
-    expected = expected_values(probability, payoff)
-    action = np.argmax(expected, axis=1)
+    expected = expected_values(probability, payoff, stake)
+    priced = expected if price is None else expected - _surcharge(probability, payoff, price)
+    action = np.argmax(priced, axis=1)
     return action, np.take_along_axis(expected, action[:, None], axis=1)[:, 0]
 
 
-def expected_values(probability: NDArray[np.float64], payoff: Payoff) -> NDArray[np.float64]:
+def expected_values(
+    probability: NDArray[np.float64], payoff: Payoff, stake: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Expected value of every action in fen, shape (rows, actions); arguments and errors as in `decide`."""
     of_outcome = _of_outcomes(np.asarray(probability, dtype=np.float64), len(payoff.outcomes))
-    value = np.array(payoff.value_fen, dtype=np.float64)
+    value = payoff.values(stake, len(of_outcome))
     # Summed outcome by outcome, not by a matrix product, whose rounding depends on how many rows it is given.
-    total: NDArray[np.float64] = of_outcome[:, 0, None] * value[:, 0]
+    total: NDArray[np.float64] = of_outcome[:, 0, None] * value[:, :, 0]
     for outcome in range(1, len(payoff.outcomes)):
-        total = total + of_outcome[:, outcome, None] * value[:, outcome]
+        total = total + of_outcome[:, outcome, None] * value[:, :, outcome]
     return total
 
 
-def thresholds(payoff: Payoff) -> tuple[Interval, ...]:
+def harm(probability: NDArray[np.float64], payoff: Payoff) -> NDArray[np.float64]:
+    """The chance of each row to be one that the cap protects, shape (rows,); arguments and errors as in `decide`.
+
+    Raises:
+        UsageError: The table has no cap.
+    """
+    if payoff.cap is None:
+        raise UsageError("decide: found a price and no cap in the pay-off table, expected both or neither.")
+    of_outcome = _of_outcomes(np.asarray(probability, dtype=np.float64), len(payoff.outcomes))
+    protected: NDArray[np.float64] = of_outcome[:, payoff.outcomes.index(payoff.cap.outcome)]
+    return protected
+
+
+def thresholds(payoff: Payoff, stake: float = 0.0, price: float = 0.0) -> tuple[Interval, ...]:
     """The intervals of probability in which each action is taken, in rising order; actions never taken are left out.
 
     Expected values are straight lines in the probability of the second outcome, and the best action is their upper
     edge. At the very border `decide` may differ by the rounding of one multiplication.
+
+    Args:
+        payoff: The pay-off table.
+        stake: What is at stake, in fen, where the table asks for it.
+        price: What keeping its cap costs, in fen.
 
     Raises:
         UsageError: The table has more than two outcomes, so the choice has no order along one probability.
@@ -102,10 +102,11 @@ def thresholds(payoff: Payoff) -> tuple[Interval, ...]:
         raise UsageError(
             f"thresholds: found {len(payoff.outcomes)} outcomes, expected 2; with more, look at expected_values."
         )
-    lines = [(no, yes - no) for no, yes in payoff.value_fen]
-    borders = sorted({0.0, 1.0, *_crossings(lines)})
+    borders = sorted({0.0, 1.0, *_crossings(_lines(payoff, stake, price))})
     middles = np.array([(low + high) / 2 for low, high in pairwise(borders)])
-    chosen, _ = decide(middles, payoff)
+    rows = len(middles)
+    priced = None if payoff.cap is None else np.full(rows, price)
+    chosen, _ = decide(middles, payoff, np.full(rows, stake), priced)
     intervals: list[Interval] = []
     for (low, high), action in zip(pairwise(borders), chosen, strict=True):
         name = payoff.actions[int(action)]
@@ -116,15 +117,20 @@ def thresholds(payoff: Payoff) -> tuple[Interval, ...]:
     return tuple(intervals)
 
 
-def _name_problems(what: str, names: tuple[str, ...], least: int) -> list[str]:
-    problems = []
-    if len(names) < least:
-        problems.append(f"found {len(names)} {what}, expected at least {least}")
-    if len(set(names)) != len(names):
-        problems.append(f"found {what} {list(names)}, expected each name once")
-    if not all(names):
-        problems.append(f"found an empty name among {what}")
-    return problems
+def _surcharge(probability: NDArray[np.float64], payoff: Payoff, price: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the price takes off each action, shape (rows, actions)."""
+    capped = np.array([payoff.cap is not None and action in payoff.cap.actions for action in payoff.actions])
+    surcharge: NDArray[np.float64] = (harm(probability, payoff) * price)[:, None] * capped
+    return surcharge
+
+
+def _lines(payoff: Payoff, stake: float, price: float) -> list[tuple[float, float]]:
+    """Each action's value at probability 0, and how it rises up to 1."""
+    value = payoff.values(np.array([stake]), 1)[0].copy()
+    if payoff.cap is not None:
+        capped = [payoff.actions.index(action) for action in payoff.cap.actions]
+        value[capped, payoff.outcomes.index(payoff.cap.outcome)] -= price
+    return [(no, yes - no) for no, yes in value.tolist()]
 
 
 def _of_outcomes(probability: NDArray[np.float64], outcomes: int) -> NDArray[np.float64]:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from features.wording import PLURALS, VALUE
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from serving.bundle import Feature
 
 MOST: Final = 3
-_MEASURES: Final = frozenset({"fen", "days", "hours", "minutes", "km", "m2"})
-_DURATIONS: Final = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,19 @@ class Reason:
         feature: Its name.
         value: Its value, None where it is unknown.
         contribution: What it added to the raw score along the paths of the trees (not a SHAP value).
-        sentence: The same in words.
+        code: The kind of evidence, stable across versions of the model.
+        usual: The feature's median where the outcome did not come about, None where that is not known.
+        sentence: The same in words, with the numbers in it.
+        sentence_zh: Likewise in Chinese; None where the feature has no Chinese words.
     """
 
     feature: str
     value: float | None
     contribution: float
+    code: str
+    usual: float | None
     sentence: str
+    sentence_zh: str | None
 
 
 def explain(
@@ -58,26 +64,79 @@ def explain(
 
 def _reason(feature: Feature, value: float, contribution: float) -> Reason:
     known = None if math.isnan(value) else value
-    direction = "raises" if contribution > 0 else "lowers"
+    return Reason(
+        feature=feature.name,
+        value=known if known is None or math.isfinite(known) else None,
+        contribution=contribution,
+        code=feature.code,
+        usual=feature.usual,
+        sentence=_sentence(feature, known, raises=contribution > 0),
+        sentence_zh=_sentence_zh(feature, known, raises=contribution > 0) if feature.sentence_zh else None,
+    )
+
+
+def _sentence(feature: Feature, value: float | None, *, raises: bool) -> str:
     meaning = feature.meaning.strip().rstrip(".")
-    sentence = f"{meaning[:1].upper()}{meaning[1:]}: {_spoken(known, feature.unit)}; this {direction} the chance."
-    return Reason(feature.name, known if known is None or math.isfinite(known) else None, contribution, sentence)
+    plain = f"{meaning[:1].upper()}{meaning[1:]}: {VALUE}"
+    spoken = _spoken(value, feature.unit)
+    said = plain if value is None else feature.sentence or plain
+    for gap, ending in PLURALS.items():
+        said = said.replace(gap, "" if spoken == "1" else ending)
+    said = said.replace(VALUE, spoken)
+    usual = "" if feature.usual is None else f"; usual is {_spoken(feature.usual, feature.unit)}"
+    return f"{said}{usual}; this {'raises' if raises else 'lowers'} the chance."
 
 
-def _spoken(value: float | None, unit: str) -> str:
+def _sentence_zh(feature: Feature, value: float | None, *, raises: bool) -> str:
+    said = feature.sentence_zh.replace(VALUE, _spoken(value, feature.unit, CHINESE))
+    usual = "" if feature.usual is None else f"，通常为 {_spoken(feature.usual, feature.unit, CHINESE)}"
+    return f"{said}{usual}，这使概率{'升高' if raises else '降低'}。"
+
+
+@dataclass(frozen=True)
+class _Language:
+    """How values are said.
+
+    Attributes:
+        unknown: What is said of a value that is not known.
+        measures: Units that follow a number; others are left out, because the meaning says what is counted.
+        durations: Seconds of a unit of time, and its name, the longest first.
+    """
+
+    unknown: str
+    measures: Mapping[str, str]
+    durations: tuple[tuple[int, str], ...]
+
+
+ENGLISH: Final = _Language(
+    "not known",
+    {unit: unit for unit in ("fen", "days", "hours", "minutes", "km", "km/h", "m2")},
+    ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds")),
+)
+CHINESE: Final = _Language(
+    "未知",
+    {"fen": "分", "days": "天", "hours": "小时", "minutes": "分钟", "km": "公里", "km/h": "公里/小时", "m2": "平方米"},
+    ((86_400, "天"), (3_600, "小时"), (60, "分钟"), (1, "秒")),
+)
+
+
+def _spoken(value: float | None, unit: str, language: _Language = ENGLISH) -> str:
     """A value as a person would say it; a count stands alone, because the meaning says what is counted.
 
     >>> _spoken(172800.0, "seconds"), _spoken(0.25, "share"), _spoken(1250.0, "fen"), _spoken(1.0, "baskets")
     ('2 days', '25 %', '1,250 fen', '1')
+    >>> _spoken(5400.0, "seconds", CHINESE), _spoken(None, "fen", CHINESE)
+    ('1.5 小时', '未知')
     """
     if value is None:
-        return "not known"
+        return language.unknown
     if unit == "share":
         return f"{_number(100 * value)} %"
     if unit == "seconds":
-        size, name = next((entry for entry in _DURATIONS if abs(value) >= entry[0]), _DURATIONS[-1])
+        size, name = next((entry for entry in language.durations if abs(value) >= entry[0]), language.durations[-1])
         return f"{_number(value / size)} {name}"
-    return f"{_number(value)} {unit}" if unit in _MEASURES else _number(value)
+    measure = language.measures.get(unit)
+    return f"{_number(value)} {measure}" if measure else _number(value)
 
 
 def _number(value: float) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 import msgspec
 import numpy as np
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from serving.bundle import Manifest
     from serving.scorer import Scorer
 
 MOST_ROWS: Final = 1_000
 MOST_PROBLEMS: Final = 10
 _LARGEST: Final = float(np.finfo(np.float32).max)
-_decode = msgspec.json.Decoder(dict[str, float | None]).decode
+Line: TypeAlias = dict[str, float | str | None]
+_decode = msgspec.json.Decoder(Line).decode
 
 
 class RowsRefused(Exception):
@@ -38,7 +40,8 @@ def answer_rows(scorer: Scorer, body: bytes) -> bytes:
 
     Args:
         scorer: The model of the task.
-        body: A JSON object a line: every feature of the model by name, a number or null.
+        body: A JSON object a line: every feature of the model by name, a number or null; and where the pay-off asks for
+            them, what is at stake (a number of fen) and the group of its cap (text or null), such as the campaign.
 
     Returns:
         A `RowAnswer` a line.
@@ -46,55 +49,117 @@ def answer_rows(scorer: Scorer, body: bytes) -> bytes:
     Raises:
         RowsRefused: A line is no such object; the first ten problems of all lines are named.
     """
-    matrix = _matrix(scorer.manifest.feature_names, body.splitlines())
-    probability, contributions = scorer.probability(matrix), scorer.contributions(matrix)
-    action, value = decide(probability, scorer.manifest.payoff)
+    manifest = scorer.manifest
+    rows = _read(Columns.of(manifest), body.splitlines())
+    probability, contributions = scorer.probability(rows.features), scorer.contributions(rows.features)
+    action, value = decide(probability, manifest.payoff, rows.stake, rows.price(manifest))
     lines = (
         RowAnswer(
             probability=float(chance),
-            action=scorer.manifest.payoff.actions[chosen],
+            action=manifest.payoff.actions[chosen],
             expected_value_fen=float(worth),
-            reasons=tuple(ReasonBody(**asdict(reason)) for reason in explain(scorer.manifest.features, row, moved)),
+            reasons=tuple(ReasonBody(**asdict(reason)) for reason in explain(manifest.features, row, moved)),
         )
-        for chance, chosen, worth, row, moved in zip(probability, action, value, matrix, contributions, strict=True)
+        for chance, chosen, worth, row, moved in zip(
+            probability, action, value, rows.features, contributions, strict=True
+        )
     )
     return b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
 
 
-def _matrix(names: Sequence[str], lines: Sequence[bytes]) -> NDArray[np.float32]:
-    """The lines as float32, shape (rows, features), NaN for null."""
+@dataclass(frozen=True)
+class Columns:
+    """What a line has to say.
+
+    Attributes:
+        features: The features of the model in order; a number or null each.
+        stake: What is at stake, a number of fen; empty where the pay-off has none.
+        group: The group of the pay-off's cap, text or null; empty where it has none.
+    """
+
+    features: tuple[str, ...]
+    stake: str
+    group: str
+
+    @staticmethod
+    def of(manifest: Manifest) -> Columns:
+        """Those that a bundle asks for."""
+        cap = manifest.payoff.cap
+        return Columns(manifest.feature_names, manifest.payoff.stake, cap.group if cap else "")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, each once."""
+        return tuple(dict.fromkeys((*self.features, *self.besides)))
+
+    @property
+    def besides(self) -> tuple[str, ...]:
+        """Those that are asked for besides features."""
+        return tuple(name for name in (self.stake, self.group) if name)
+
+
+class _Rows(NamedTuple):
+    """Lines as arrays: float32 features of shape (rows, features) with NaN for null, stakes and groups a row."""
+
+    features: NDArray[np.float32]
+    stake: NDArray[np.float64] | None
+    group: list[str | None] | None
+
+    def price(self, manifest: Manifest) -> NDArray[np.float64] | None:
+        if manifest.payoff.cap is None:
+            return None
+        return manifest.prices.of(self.group, len(self.features))
+
+
+def _read(columns: Columns, lines: Sequence[bytes]) -> _Rows:
     if not 1 <= len(lines) <= MOST_ROWS:
         raise RowsRefused([_problem("body", f"{len(lines)} lines", f"1 to {MOST_ROWS:,}", "send a JSON object a line")])
     problems: list[Problem] = []
-    matrix = np.full((len(lines), len(names)), np.nan, dtype=np.float32)
+    rows: list[Line] = []
     for number, line in enumerate(lines, start=1):
-        found = _row(names, line, number)
-        if isinstance(found, list):
-            problems += found
-        else:
-            matrix[number - 1] = found
+        found = _line(columns, line, f"line {number}")
+        problems += found if isinstance(found, list) else []
+        rows += [] if isinstance(found, list) else [found]
     if problems:
         raise RowsRefused(problems[:MOST_PROBLEMS])
-    return matrix
+    matrix = [[np.nan if (value := row[name]) is None else value for name in columns.features] for row in rows]
+    return _Rows(
+        np.array(matrix, dtype=np.float32).reshape(len(rows), len(columns.features)),
+        np.array([row[columns.stake] for row in rows], dtype=np.float64) if columns.stake else None,
+        [cast("str | None", row[columns.group]) for row in rows] if columns.group else None,
+    )
 
 
-def _row(names: Sequence[str], line: bytes, number: int) -> NDArray[np.float32] | list[Problem]:
-    where = f"line {number}"
+def _line(columns: Columns, line: bytes, where: str) -> Line | list[Problem]:
     try:
         values = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return [_problem(where, "no object of numbers and nulls", "a JSON object by feature name", "mend the line")]
+    names = columns.names
     problems = []
     missing = [name for name in names if name not in values]
     if missing:
         listed = ", ".join(missing)
         problems.append(_problem(where, f"{len(missing)} features missing", listed, "give each, null where unknown"))
     if len(values) > len(names) - len(missing):
-        problems.append(_problem(where, "unknown keys", "only the features under /v1/models", "leave the others out"))
-    if any(value is not None and abs(value) > _LARGEST for value in values.values()):
+        problems.append(_problem(where, "unknown keys", "only what /v1/models lists", "leave the others out"))
+    return problems + _value_problems(columns, values, where) or values
+
+
+def _value_problems(columns: Columns, values: Line, where: str) -> list[Problem]:
+    problems = []
+    numbers = [value for name, value in values.items() if name != columns.group and value is not None]
+    if any(isinstance(value, str) for value in numbers):
+        problems.append(_problem(where, "text", "a number or null for each feature", "mend the line"))
+    elif any(abs(value) > _LARGEST for value in numbers if not isinstance(value, str)):
         problems.append(_problem(where, "a number too large for float32", f"at most {_LARGEST:g}", "mend the number"))
-    row = [np.nan if (value := values.get(name)) is None else value for name in names]
-    return problems or np.array(row, dtype=np.float32)
+    stake = values.get(columns.stake, 0.0) if columns.stake else 0.0
+    if stake is None or (not isinstance(stake, str) and stake < 0):
+        expected = f"0 fen or more as {columns.stake}"
+        problems.append(_problem(where, "no amount at stake", expected, "say what the row is about in fen"))
+    if columns.group and not isinstance(values.get(columns.group), str | None):
+        problems.append(_problem(where, "a number", f"text or null as {columns.group}", "put it in quotes"))
+    return problems
 
 
 def _problem(where: str, found: str, expected: str, fix: str) -> Problem:

@@ -25,6 +25,7 @@ def fit_on_cluster(
     matrix: NDArray[np.float32],
     label: NDArray[np.float64],
     address: str | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> list[lightgbm.Booster]:
     """The chance of a yes, learned by all workers of a cluster, each from its part of the rows: one booster a bag.
 
@@ -37,12 +38,13 @@ def fit_on_cluster(
         matrix: Feature values as they are served, shape (rows, features), NaN for null.
         label: 0 or 1, shape (rows,).
         address: Of the scheduler; None for two workers on this machine.
+        weight: What each row counts, shape (rows,); 1 each if not given.
 
     Raises:
         DependencyDown: No scheduler answers.
     """
     with connected(address) as client:
-        return [_fit(client, settings, features, matrix, label) for settings in bags]
+        return [_fit(client, settings, features, matrix, label, weight) for settings in bags]
 
 
 def _fit(
@@ -51,6 +53,7 @@ def _fit(
     features: Sequence[str],
     matrix: NDArray[np.float32],
     label: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
 ) -> lightgbm.Booster:
     workers = len(client.scheduler_info(n_workers=-1)["workers"])
     rows = -(-len(label) // workers)
@@ -59,6 +62,7 @@ def _fit(
     model.fit(
         da.from_array(matrix, chunks=(rows, matrix.shape[1])),
         da.from_array(label.astype("int64"), chunks=rows),
+        sample_weight=None if weight is None else da.from_array(weight, chunks=rows),
         feature_name=list(features),
     )
     booster: lightgbm.Booster = model.to_local().booster_

@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
+from training.payoff import earnings
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -62,7 +64,7 @@ def _calibration(fitted: Fitted) -> Figure:
 def _money(fitted: Fitted) -> Figure:
     """Fen earned a row if the top share of the ranking got the first action and the rest the second."""
     said, payoff = fitted.predictions, fitted.model.task.payoff
-    worth = np.asarray(payoff.value_fen, dtype=np.float64)[:, said.label.astype(np.intp)]
+    worth = earnings(payoff, said.label, said.stakes).T
     order = np.argsort(-said.probability, kind="stable")
     figure, axes = _axes("share of rows, likeliest first", "fen a row")
     shares = np.arange(len(order) + 1) / len(order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -15,6 +15,9 @@ import pyarrow.parquet as pq
 from data.errors import DataError, UsageError
 from features.batch import build as build_features
 from training.means import Means, address_of
+from training.payoff import NO_STAKES, Stakes
+from training.split import NEVER
+from training.units import units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from data.questions import Label, Rows
     from data.sources import DataSet
     from features.batch import BuildReport, Progress
+    from training.payoff import Payoff
     from training.task import Task
 
 POSITION = "shepherd_position"
@@ -37,13 +41,16 @@ class Examples:
     Attributes:
         row_id: Key of each row, shape (rows,).
         as_of: The moment of each row, microseconds since 1970 in UTC.
-        closes_at: The moment from which its label no longer changes.
-        label: What came true, shape (rows,).
+        closes_at: The moment from which its label no longer changes; `NEVER` where it has none.
+        label: What came true, shape (rows,); NaN for a row without a label, kept where the task learns from such.
         unit: Code of the independent unit (member, ring) of each row.
         group: Code of what folds may not divide (campaign) of each row.
         slices: Values of the columns that the report is repeated by, as text; `null` where there is none.
         features: Names of the columns of `matrix`.
         matrix: Feature values as they are served: float32, NaN for null, shape (rows, features).
+        stakes: What the pay-off asks of each row besides its chance.
+        by_lot: Whether the row was labelled because a lot fell on it, so that such rows stand for all; shape (rows,).
+            All are where every row gets a label.
     """
 
     row_id: NDArray[np.object_]
@@ -55,6 +62,13 @@ class Examples:
     slices: Mapping[str, NDArray[np.object_]]
     features: tuple[str, ...]
     matrix: NDArray[np.float32]
+    stakes: Stakes = NO_STAKES
+    by_lot: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+
+    def __post_init__(self) -> None:
+        """All rows stand for themselves where no lot was drawn."""
+        if not len(self.by_lot):
+            object.__setattr__(self, "by_lot", np.ones(len(self.label), np.bool_))
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,7 @@ def build(
         "data": data_set.content_hash(),
         "features": task.features.fingerprint(),
         "rows": task.rows.sql,
+        **({"linked": json.loads(json.dumps(asdict(task.rows.linked)))} if task.rows.linked else {}),
     }
     if path.exists() and stamp.exists() and json.loads(stamp.read_text())["question"] == question:
         return Built(path, pq.read_metadata(path).num_rows, 0.0, reused=True)
@@ -122,35 +137,40 @@ def _computed(task: Task, data_set: DataSet, path: Path, progress: Progress | No
 
 
 def examples(task: Task, data_set: DataSet, built: Built) -> Examples:
-    """The rows whose label exists, with their features.
+    """The rows whose label exists, with their features; all rows where the task learns from unlabelled ones.
 
     Raises:
         DataError: Labels are not one a row, not numbers, or not 0 and 1 alone.
         UsageError: The task names a unit, group or slice that its rows have not.
     """
-    table = pq.read_table(built.path)
-    _require_columns(task, table)
+    wanted = _wanted_columns(task, pq.read_schema(built.path).names)
+    table = pq.read_table(built.path, columns=wanted)
     with data_set.connect() as connection:
         labels = _labels(task, connection)
     truth = _joined(task, labels, table)
-    rows = table.take(truth[POSITION])
+    rows = table if truth.num_rows == table.num_rows else table.take(truth[POSITION])
     _require_values(task, rows)
     return Examples(
         row_id=rows["row_id"].to_numpy(),
         as_of=_instants(rows["as_of"]),
-        closes_at=_instants(truth["closes_at"]),
-        label=truth["label"].cast(pa.float64()).to_numpy(),
+        closes_at=_closing(truth["closes_at"]),
+        label=truth["label"].cast(pa.float64()).fill_null(pa.scalar(np.nan)).to_numpy(),
         unit=_codes(rows[task.unit]),
         group=_codes(rows[task.split.group]),
         slices={name: rows[name].cast(pa.string()).fill_null(pa.scalar("null")).to_numpy() for name in task.slices},
         features=tuple(task.features.names),
         matrix=matrix(rows, task.features.names),
+        stakes=_stakes(task.payoff, rows),
+        by_lot=truth["by_lot"].fill_null(pa.scalar(value=False)).to_numpy(),
     )
 
 
 def matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
     """Feature columns side by side, NaN for null, shape (rows, features)."""
-    return np.column_stack([table[name].to_numpy().astype(np.float32) for name in names])
+    values = np.empty((table.num_rows, len(names)), np.float32)
+    for place, name in enumerate(names):
+        values[:, place] = table[name].to_numpy()
+    return values
 
 
 def task_rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -164,7 +184,8 @@ def task_rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
             "as_of; expected at least one row, each with a row_id of its own and a moment; mend the query or the "
             f"tables {', '.join(task.rows.tables)}"
         )
-    return rows
+    linked = task.rows.linked
+    return rows if linked is None else rows.append_column(linked.name, units(linked, connection, rows))
 
 
 def _answer(task: Task, asked: Rows | Label, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
@@ -179,7 +200,10 @@ def _answer(task: Task, asked: Rows | Label, connection: duckdb.DuckDBPyConnecti
 
 
 def _labels(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    labels = _answer(task, task.label, connection, f"SELECT row_id, label, closes_at FROM ({task.label.sql})")
+    labels = _answer(task, task.label, connection, task.label.sql)
+    if "by_lot" not in labels.column_names:
+        labels = labels.append_column("by_lot", pa.array(np.ones(labels.num_rows, np.bool_)))
+    labels = labels.select(["row_id", "label", "closes_at", "by_lot"])
     repeated = labels.num_rows - pc.count_distinct(labels["row_id"]).as_py()
     found = set(pc.unique(labels["label"]).to_pylist())
     if repeated or not found <= {0, 1} or labels["closes_at"].null_count:
@@ -193,20 +217,24 @@ def _labels(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def _joined(task: Task, labels: pa.Table, table: pa.Table) -> pa.Table:
-    """Positions of the built rows that have a label, in the order they were built, with label and closes_at."""
+    """Positions of the built rows, in the order they were built, with label, closes_at and by_lot.
+
+    Rows without a label are left out unless the task learns from them; theirs are null.
+    """
     held, asked = table["row_id"].type, labels["row_id"].type
     if pa.types.is_integer(held) != pa.types.is_integer(asked):
         raise DataError(
             f"label {task.label.name!r} of task {task.name!r}: found row_id of {asked}, expected {held} as in "
             f"{task.rows.name}; cast one of them in its query"
         )
+    labels = labels.set_column(0, "row_id", labels["row_id"].cast(held))
     # Only keys are joined: rows may carry columns of any type, and of the names that a label has.
     joined = (
         pa.table({"row_id": table["row_id"], POSITION: np.arange(table.num_rows)})
-        .join(labels.set_column(0, "row_id", labels["row_id"].cast(held)), "row_id", join_type="inner")
+        .join(labels, "row_id", join_type="left outer" if task.unlabelled else "inner")
         .sort_by(POSITION)
     )
-    if not joined.num_rows:
+    if joined["label"].null_count == joined.num_rows:
         raise DataError(
             f"no row of task {task.name!r} has a label: found {labels.num_rows} labels of other rows; expected the "
             f"row_ids of {task.rows.name} in {task.label.name}"
@@ -220,7 +248,8 @@ def require_tables(task: Task, data_set: DataSet) -> None:
     Raises:
         DataError: Tables are missing; all of them are named.
     """
-    needed = dict.fromkeys((*task.rows.tables, *task.label.tables))
+    links = task.rows.linked.shared if task.rows.linked else ()
+    needed = dict.fromkeys((*task.rows.tables, *task.label.tables, *(table for table, _ in links)))
     missing = [name for name in needed if name not in data_set.files]
     if missing:
         raise DataError(
@@ -229,30 +258,59 @@ def require_tables(task: Task, data_set: DataSet) -> None:
         )
 
 
-def _require_columns(task: Task, table: pa.Table) -> None:
-    wanted = {"unit": (task.unit,), "split.group": (task.split.group,), "slices": task.slices}
-    missing = [
-        f"{name} ({where})" for where, names in wanted.items() for name in names if name not in table.column_names
-    ]
+def _wanted_columns(task: Task, found: Sequence[str]) -> list[str]:
+    """Those of the built columns that the training table is made of."""
+    stake, group = _stake_columns(task.payoff)
+    wanted = {
+        "unit": (task.unit,),
+        "split.group": (task.split.group,),
+        "slices": task.slices,
+        "payoff.stake": (stake,) if stake else (),
+        "payoff.cap.group": (group,) if group else (),
+    }
+    missing = [f"{name} ({where})" for where, names in wanted.items() for name in names if name not in found]
     if missing:
         raise UsageError(
             f"task {task.name!r} names columns that its rows have not: {', '.join(missing)}; "
-            f"found {', '.join(name for name in table.column_names if name not in task.features.names)}"
+            f"found {', '.join(name for name in found if name not in task.features.names)}"
         )
+    asked = (name for names in wanted.values() for name in names)
+    return list(dict.fromkeys(("row_id", "as_of", *asked, *task.features.names)))
 
 
 def _require_values(task: Task, rows: pa.Table) -> None:
-    empty = {name: rows[name].null_count for name in dict.fromkeys((task.unit, task.split.group))}
+    stake, _ = _stake_columns(task.payoff)
+    needed = (task.unit, task.split.group, *((stake,) if stake else ()))
+    empty = {name: rows[name].null_count for name in dict.fromkeys(needed)}
     if any(empty.values()):
         found = ", ".join(f"{name} in {count} rows" for name, count in empty.items() if count)
         raise DataError(
             f"the rows of task {task.name!r} ({task.rows.name}): found null in {found}; expected a value in each, "
-            "because intervals draw whole units and folds keep groups whole; mend the query"
+            "because intervals draw whole units, folds keep groups whole and an action is worth what is at stake; "
+            "mend the query"
         )
+
+
+def _stake_columns(payoff: Payoff) -> tuple[str, str]:
+    """The columns of the rows that the pay-off reads: what is at stake, and the groups of its cap; empty if neither."""
+    return payoff.stake, payoff.cap.group if payoff.cap else ""
+
+
+def _stakes(payoff: Payoff, rows: pa.Table) -> Stakes:
+    stake, group = _stake_columns(payoff)
+    return Stakes(
+        rows[stake].cast(pa.float64()).to_numpy() if stake else None,
+        rows[group].cast(pa.string()).to_numpy() if group else None,
+    )
 
 
 def _instants(column: pa.ChunkedArray[Any]) -> NDArray[np.int64]:
     return column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+
+
+def _closing(column: pa.ChunkedArray[Any]) -> NDArray[np.int64]:
+    never = pa.scalar(NEVER, pa.int64())
+    return column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).fill_null(never).to_numpy()
 
 
 def _codes(column: pa.ChunkedArray[Any]) -> NDArray[np.int64]:

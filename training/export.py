@@ -17,8 +17,11 @@ import msgspec
 import numpy as np
 
 from data.errors import DataError, GateRefused
+from features.wording import sentence, sentence_zh
 from serving import bundle as bundles
 from serving.bundle import Bundle, Manifest, Pointer, point, read, resolve
+from serving.payoff import Prices
+from serving.reason_codes import reason_code
 from serving.scorer import Scorer
 from training.graph import forest_base, write_graph
 from training.parity import Comparison, compare, edge_rows
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.spec import FeatureSet
-    from serving.decisions import Payoff
+    from serving.payoff import Payoff
     from training.calibrate import Calibrator
     from training.trees import Forest
 
@@ -55,6 +58,8 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     data_hash: str,
     metrics: Mapping[str, float],
     generator: np.random.Generator,
+    prices: Prices | None = None,
+    usual: NDArray[np.float64] | None = None,
     created: datetime | None = None,
 ) -> Bundle:
     """Write `root/TASK/VERSION`, after proving that its graph is the booster; nothing is written without the proof.
@@ -71,6 +76,9 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         data_hash: Hash of the data that the model was trained on.
         metrics: Figures of the test set, to be read beside the model.
         generator: Source of the random choices in the rows of the proof.
+        prices: What keeping the pay-off's cap costs; nothing if not given.
+        usual: Median of each feature where the outcome did not come about, shape (features,), NaN for unknown; reasons
+            name none if not given.
         created: Instant to note in the manifest; now if not given.
 
     Returns:
@@ -89,12 +97,10 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         format_version=bundles.FORMAT_VERSION,
         task=task,
         version=version,
-        features=tuple(
-            bundles.Feature(name=feature.name, unit=feature.unit, meaning=feature.meaning, null_rule=feature.null_rule)
-            for feature in features
-        ),
+        features=_described(features, usual),
         feature_fingerprint=features.fingerprint(),
         payoff=payoff,
+        prices=prices or Prices(),
         calibrator={"kind": type(calibrator).__name__.lower(), **asdict(calibrator)},
         score_base=forest_base(forest),
         versions={"python": platform.python_version(), **{name: installed(name) for name in _SOFTWARE}},
@@ -108,6 +114,23 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     parity = _prove(scorer, booster, calibrator, rows, edge_rows(forest, rows, generator))
     folder = bundles.write(bundles.make(root, msgspec.structs.replace(unproved, parity=parity), model))
     return read(folder)
+
+
+def _described(features: FeatureSet, usual: NDArray[np.float64] | None) -> tuple[bundles.Feature, ...]:
+    medians = np.full(len(features), np.nan) if usual is None else usual
+    return tuple(
+        bundles.Feature(
+            name=feature.name,
+            unit=feature.unit,
+            meaning=feature.meaning,
+            null_rule=feature.null_rule,
+            code=reason_code(feature.name),
+            sentence=sentence(feature),
+            sentence_zh=sentence_zh(feature) or "",
+            usual=float(median) if np.isfinite(median) else None,
+        )
+        for feature, median in zip(features, medians, strict=True)
+    )
 
 
 def _require_columns(forest: Forest, features: FeatureSet, rows: NDArray[np.float32]) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from training.calibrate import Isotonic, Sigmoid
+from training.calibrate import Isotonic, Sigmoid, Spline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -208,15 +208,22 @@ def _with_node(tree: Tree) -> Tree:
 def _calibrate(nodes: _Nodes, calibrator: Calibrator, raw: str) -> None:
     match calibrator:
         case Sigmoid():
-            _sigmoid(nodes, calibrator, raw)
+            nodes.add("Mul", [raw, nodes.constant("slope", np.array(calibrator.slope))], "stretched")
+            nodes.add("Add", ["stretched", nodes.constant("intercept", np.array(calibrator.intercept))], "log_odds")
+            _logistic(nodes)
+        case Spline():
+            _polygon(nodes, calibrator, raw, "log_odds")
+            _logistic(nodes)
         case Isotonic():
-            _isotonic(nodes, calibrator, raw)
+            x, y = np.array(calibrator.x), np.array(calibrator.y)
+            nodes.add("Clip", [raw, nodes.constant("low", x[0]), nodes.constant("high", x[-1])], "inside")
+            _polygon(nodes, calibrator, "inside", "polygon")
+            ends = nodes.constant("lowest", y[0]), nodes.constant("highest", y[-1])
+            nodes.add("Clip", ["polygon", *ends], "probability")
 
 
-def _sigmoid(nodes: _Nodes, calibrator: Sigmoid, raw: str) -> None:
-    one = nodes.constant("one", np.array(1.0))
-    nodes.add("Mul", [raw, nodes.constant("slope", np.array(calibrator.slope))], "stretched")
-    nodes.add("Add", ["stretched", nodes.constant("intercept", np.array(calibrator.intercept))], "log_odds")
+def _logistic(nodes: _Nodes) -> None:
+    one = nodes.constant("certain", np.array(1.0))
     nodes.add("Neg", ["log_odds"], "log_odds_against")
     # Pow works number by number; Exp takes several at once, and a number's last bit then depends on its neighbours.
     nodes.add("Pow", [nodes.constant("e", np.array(math.e)), "log_odds_against"], "odds_against")
@@ -224,24 +231,22 @@ def _sigmoid(nodes: _Nodes, calibrator: Sigmoid, raw: str) -> None:
     nodes.add("Div", [one, "one_plus_odds"], "probability")
 
 
-def _isotonic(nodes: _Nodes, calibrator: Isotonic, raw: str) -> None:
-    x, y = np.array(calibrator.x), np.array(calibrator.y)
-    knots = nodes.constant("knots", x)
-    heights = nodes.constant("heights", y)
-    slopes = nodes.constant("slopes", np.array(calibrator.slopes))
+def _polygon(nodes: _Nodes, line: Isotonic | Spline, score: str, output: str) -> None:
+    """The height of a line through knots at a score, going straight on beyond its ends."""
+    knots = nodes.constant("knots", np.array(line.x))
+    heights = nodes.constant("heights", np.array(line.y))
+    slopes = nodes.constant("slopes", np.array(line.slopes))
     last = nodes.constant("last", np.array([1]))
     zero, one = nodes.constant("zero", np.array(0)), nodes.constant("one", np.array(1))
-    nodes.add("Clip", [raw, nodes.constant("low", x[0]), nodes.constant("high", x[-1])], "inside")
-    nodes.add("Unsqueeze", ["inside", last], "inside_column")
-    nodes.add("GreaterOrEqual", ["inside_column", knots], "reached")
+    nodes.add("Unsqueeze", [score, last], "score_column")
+    nodes.add("GreaterOrEqual", ["score_column", knots], "reached")
     nodes.add("Cast", ["reached"], "reached_count", to=TensorProto.INT64)
     nodes.add("ReduceSum", ["reached_count", last], "passed", keepdims=0)
     nodes.add("Sub", ["passed", one], "before")
-    nodes.add("Clip", ["before", zero, nodes.constant("last_piece", np.array(x.size - 2))], "knot")
+    nodes.add("Clip", ["before", zero, nodes.constant("last_piece", np.array(len(line.x) - 2))], "knot")
     nodes.add("Gather", [heights, "knot"], "height")
     nodes.add("Gather", [knots, "knot"], "start")
-    nodes.add("Gather", [slopes, "knot"], "slope")
-    nodes.add("Sub", ["inside", "start"], "run")
-    nodes.add("Mul", ["run", "slope"], "rise")
-    nodes.add("Add", ["height", "rise"], "polygon")
-    nodes.add("Clip", ["polygon", nodes.constant("lowest", y[0]), nodes.constant("highest", y[-1])], "probability")
+    nodes.add("Gather", [slopes, "knot"], "slope_there")
+    nodes.add("Sub", [score, "start"], "run")
+    nodes.add("Mul", ["run", "slope_there"], "rise")
+    nodes.add("Add", ["height", "rise"], output)

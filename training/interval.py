@@ -58,11 +58,26 @@ class Resampling:
     def weights(self) -> Iterator[NDArray[np.float64]]:
         """How often each row counts in each draw: blocks of shape (some draws, rows), that memory stays bounded."""
         codes, inverse = np.unique(self.units, return_inverse=True)
-        block = max(1, CELLS_AT_ONCE // max(1, len(self.units)))
+        for drawn in self._draws(len(codes), len(self.units)):
+            yield drawn[:, inverse].astype(np.float64)
+
+    def sums(self, values: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+        """The sum of each column of values (rows, columns) in each draw: blocks of shape (some draws, columns).
+
+        The draws are those of `weights`. Each unit is summed once, so that a million rows take no longer to draw than
+        their units.
+        """
+        codes, inverse = np.unique(self.units, return_inverse=True)
+        of_unit = np.stack([np.bincount(inverse, column, len(codes)) for column in values.T], axis=1)
+        for drawn in self._draws(len(codes), len(codes)):
+            yield drawn.astype(np.float64) @ of_unit
+
+    def _draws(self, units: int, width: int) -> Iterator[NDArray[np.int64]]:
+        """How often each unit is drawn, in blocks of shape (some draws, units) for cells as wide as that."""
+        block = max(1, CELLS_AT_ONCE // max(1, width))
         for start in range(0, self.resamples, block):
             size = min(block, self.resamples - start)
-            drawn = self.generator.multinomial(len(codes), np.full(len(codes), 1 / len(codes)), size=size)
-            yield drawn[:, inverse].astype(np.float64)
+            yield self.generator.multinomial(units, np.full(units, 1 / units), size=size)
 
 
 def compare(
@@ -99,8 +114,15 @@ def compare(
 
 def of_mean(values: NDArray[np.float64], resampling: Resampling) -> Interval:
     """The mean of a value a row (fen earned, say), with its interval."""
-    drawn = np.concatenate([weights @ values / weights.sum(axis=1) for weights in resampling.weights()])
-    return _interval(float(values.mean()), drawn)
+    return of_means(values[:, None], resampling)[0]
+
+
+def of_means(values: NDArray[np.float64], resampling: Resampling) -> tuple[Interval, ...]:
+    """The mean of each column of several values a row, shape (rows, columns), all on the same draws."""
+    counted = np.column_stack((values, np.ones(len(values))))
+    sums = np.concatenate(list(resampling.sums(counted)))
+    drawn = sums[:, :-1] / sums[:, -1:]
+    return tuple(_interval(float(whole), column) for whole, column in zip(values.mean(axis=0), drawn.T, strict=True))
 
 
 def _measure(judged: Judged, metric: Metric) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import lightgbm
@@ -27,6 +27,7 @@ FIXED: Parameters = {
     "verbosity": -1,
 }
 SEEDS = 2**31 - 1
+MANY_ROWS = 100_000
 ROUNDS = "num_iterations"
 Settings = Mapping[str, float | int | str | bool | list[int]]
 
@@ -40,11 +41,12 @@ class Binary:
         bags: How many models of different seeds are averaged; a power of two, so that their average is one exact model.
         more_is_likelier: Features of which more never lowers the chance.
         more_is_less_likely: Features of which more never raises it.
-        threads: Threads of one booster; more than one only pays from some 100 000 rows on, and costs tenfold on a few
+        threads: Threads of one booster from 100 000 rows on; fewer rows get one, because more cost tenfold on a few
             thousand while another process is busy.
         cluster: Address of a Dask scheduler whose workers grow the trees, or `local` for two on this machine; none
             grows them in this process. Sums are rounded differently there, so models are alike, not equal.
-        calibration: How raw scores become probabilities: `sigmoid` for few positives, `isotonic` for thousands.
+        calibration: How raw scores become probabilities: `sigmoid` for few positives, `spline` where decisions are made
+            in the tail, `isotonic` for thousands.
     """
 
     parameters: Parameters
@@ -53,7 +55,7 @@ class Binary:
     more_is_less_likely: tuple[str, ...] = ()
     threads: int = 1
     cluster: str | None = None
-    calibration: Literal["sigmoid", "isotonic"] = "sigmoid"
+    calibration: Literal["sigmoid", "isotonic", "spline"] = "sigmoid"
 
     def fit(
         self,
@@ -62,6 +64,7 @@ class Binary:
         label: NDArray[np.float64],
         parameters: Parameters,
         generator: np.random.Generator,
+        weight: NDArray[np.float64] | None = None,
     ) -> lightgbm.Booster:
         """One model of these rows: the average of `bags` boosters.
 
@@ -71,6 +74,7 @@ class Binary:
             label: 0 or 1, shape (rows,).
             parameters: What the search chose; they rule over the learner's own.
             generator: Where the seeds of the bags come from.
+            weight: What each row counts, shape (rows,); 1 each if not given.
 
         Raises:
             UsageError: A monotone constraint names a feature that the task has not.
@@ -79,15 +83,24 @@ class Binary:
             **self.parameters,
             **parameters,
             **FIXED,
-            "num_threads": self.threads,
+            "num_threads": self.threads if len(label) >= MANY_ROWS else 1,
             "monotone_constraints": self._constraints(features),
         }
         bags: list[Settings] = [{**settings, "seed": int(seed)} for seed in generator.integers(SEEDS, size=self.bags)]
         if self.cluster is None:
-            return average(_grown_here(bags, features, matrix, label))
+            return average(_grown_here(bags, features, matrix, label, weight))
         from training.cluster import fit_on_cluster  # noqa: PLC0415 - Dask takes a second, and few fits need it
 
-        return average(fit_on_cluster(bags, features, matrix, label, address_of(self.cluster)))
+        return average(fit_on_cluster(bags, features, matrix, label, address_of(self.cluster), weight))
+
+    def asking(self, features: Sequence[str]) -> Binary:
+        """The same learner for fewer features: without the constraints on those that it will not see."""
+        kept = frozenset(features)
+        return replace(
+            self,
+            more_is_likelier=tuple(name for name in self.more_is_likelier if name in kept),
+            more_is_less_likely=tuple(name for name in self.more_is_less_likely if name in kept),
+        )
 
     def _constraints(self, features: Sequence[str]) -> list[int]:
         constraints = dict.fromkeys(self.more_is_likelier, 1) | dict.fromkeys(self.more_is_less_likely, -1)
@@ -101,9 +114,13 @@ class Binary:
 
 
 def _grown_here(
-    bags: Sequence[Settings], features: Sequence[str], matrix: NDArray[np.float32], label: NDArray[np.float64]
+    bags: Sequence[Settings],
+    features: Sequence[str],
+    matrix: NDArray[np.float32],
+    label: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
 ) -> list[lightgbm.Booster]:
-    columns = lightgbm.Dataset(matrix, label, feature_name=list(features), free_raw_data=False)
+    columns = lightgbm.Dataset(matrix, label, weight=weight, feature_name=list(features), free_raw_data=False)
     return [
         lightgbm.train(
             {name: value for name, value in settings.items() if name != ROUNDS},

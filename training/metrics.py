@@ -138,3 +138,26 @@ def tpr_at(false_positive_rate: float) -> Metric:
     if not 0 < false_positive_rate < 1:
         raise UsageError(f"tpr_at needs a rate between 0 and 1, found {false_positive_rate}")
     return Metric(f"tpr_at_fpr_{false_positive_rate:g}", partial(_tpr_at, false_positive_rate=false_positive_rate))
+
+
+def precision_a_day(day: NDArray[np.int64], alerts: int) -> Metric:
+    """The share of true rows among the highest scores of each day, as many as reviewers can look at.
+
+    Args:
+        day: The day of each row that will be judged, in their order, shape (rows,).
+        alerts: How many are looked at a day; all of them on a day that has fewer.
+    """
+    if alerts < 1:
+        raise UsageError(f"precision_a_day needs at least one alert a day, found {alerts}")
+    return Metric(f"precision_at_{alerts}_a_day", partial(_precision_a_day, day=day, alerts=alerts))
+
+
+def _precision_a_day(
+    judged: Judged, weights: NDArray[np.float64], *, day: NDArray[np.int64], alerts: int
+) -> NDArray[np.float64]:
+    order = np.lexsort((-judged.score, day))
+    ranked, days = weights[:, order], day[order]
+    before = np.cumsum(ranked, axis=1) - ranked
+    first = np.searchsorted(days, days, side="left")
+    looked_at = np.clip(alerts - (before - before[:, first]), 0, ranked)
+    return _share(looked_at @ judged.label[order], looked_at.sum(axis=1))

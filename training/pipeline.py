@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import DataError
-from training.calibrate import fit_isotonic, fit_sigmoid
+from training.calibrate import CALIBRATIONS
 from training.dataset import build, examples
 from training.interval import Resampling, compare
 from training.learner import raw_scores
-from training.payoff import money
+from training.payoff import find_prices, money, rates
 from training.record import Record, Search, calibration
 from training.steps import Steps
 from training.tune import out_of_fold, search
+from training.unlabelled import Past
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from training.dataset import Built, Examples
     from training.interval import Interval
     from training.means import Means
+    from training.payoff import Prices, Stakes
     from training.split import Division, Fold
     from training.task import Task
     from training.tune import Tuned
@@ -36,15 +38,27 @@ if TYPE_CHECKING:
 HOME = Path("var")
 TRIALS = 20
 SMALLEST_SLICE = 30
+_OPEN = {True: "unlabelled", False: "dropped"}
+"""What becomes of rows before the cut whose label had not closed: learned from as such, or not at all."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted task: trees, and how their score becomes a probability."""
+    """A fitted task: trees, how their score becomes a probability, and what keeping the pay-off's cap costs.
+
+    Attributes:
+        task: What was learned.
+        booster: The trees.
+        calibrator: From raw score to probability.
+        prices: Of the pay-off's cap, found on rows that the trees had not seen.
+        usual: Median of each feature over the rows learned from that came out as a no, NaN where all are null.
+    """
 
     task: Task
     booster: lightgbm.Booster
     calibrator: Calibrator
+    prices: Prices
+    usual: NDArray[np.float64]
 
     def probability(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated chance of a yes, shape (rows,), of feature rows (rows, features)."""
@@ -61,6 +75,8 @@ class Predictions:
         label: What came true.
         probability: What was said.
         matrix: Their features, as served.
+        stakes: What the pay-off asks of them besides their chance.
+        by_lot: Whether the row stands for all rows; money, rates and calibration are of such rows alone.
     """
 
     row_id: NDArray[np.object_]
@@ -68,6 +84,8 @@ class Predictions:
     label: NDArray[np.float64]
     probability: NDArray[np.float64]
     matrix: NDArray[np.float32]
+    stakes: Stakes
+    by_lot: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -138,13 +156,18 @@ def _telling(task: Task, table: Examples, division: Division) -> tuple[Fold, ...
     folds = tuple(
         fold
         for fold in task.split.chain(table.as_of, table.closes_at, table.group, division.train)
-        if len(np.unique(label[fold.fit])) == len(np.unique(label[fold.validate])) == 2
+        if len(np.unique(label[fold.fit])) == len(np.unique(label[fold.validate])) == 2 and table.by_lot[fold.fit].any()
     )
     if alike or not folds:
         where = f"the rows {' and '.join(alike)}" if alike else "every fold, in what is learned from or judged on"
         raise DataError(
             f"task {task.name!r}: found one outcome alone in {where}; expected both, or nothing can be learned or "
             "judged; give a longer history, or another cut with --test-from"
+        )
+    if not table.by_lot[division.test].any():
+        raise DataError(
+            f"task {task.name!r}: found no label by lot among {len(division.test)} rows to test on; expected some, "
+            "because they alone stand for all rows in money and calibration; move the cut back with --test-from"
         )
     return folds
 
@@ -164,40 +187,81 @@ class _Study:
         """The draws of the test's units: the same at every call, so that all comparisons are paired."""
         return Resampling(self.table.unit[self.division.test], np.random.default_rng([self.seed, 1]))
 
+    def resampling_by_lot(self) -> Resampling:
+        """Likewise, of the rows that stand for all."""
+        whole = self.resampling()
+        return replace(whole, units=whole.units[self.table.by_lot[self.division.test]])
+
+    def past(self) -> Past:
+        """What the model may learn from, by the parameters that the search chose."""
+        learner = replace(self.task.learner, parameters={**self.task.learner.parameters, **self.tuned.parameters})
+        task = replace(self.task, learner=learner)
+        return Past.of(task, self.table, self.division.train, self.division.dropped)
+
 
 def _model(study: _Study) -> Model:
     """Trees of all rows to learn from; their calibration from rows that each model had not seen."""
     task, table, tuned = study.task, study.table, study.tuned
     rows = study.division.train
-    generator = np.random.default_rng(study.seed)
-    booster = task.learner.fit(table.features, table.matrix[rows], table.label[rows], tuned.parameters, generator)
-    unseen = out_of_fold(task, table, study.folds, tuned.parameters, study.seed)
-    known = ~np.isnan(unseen)
-    fit_calibrator = fit_sigmoid if task.learner.calibration == "sigmoid" else fit_isotonic
-    return Model(task, booster, fit_calibrator(unseen[known], table.label[known]))
+    booster = study.past().taught({}, np.random.default_rng(study.seed))
+    everyone = task.unlabelled is not None
+    unseen = out_of_fold(task, table, study.folds, tuned.parameters, study.seed, everyone=everyone)
+    scored = ~np.isnan(unseen)
+    known = scored & table.by_lot & ~np.isnan(table.label)
+    calibrator = CALIBRATIONS[task.learner.calibration](unseen[known], table.label[known])
+    # Labelled or not, the scored rows are all there were in their time, so none stands for others.
+    prices = find_prices(task.payoff, calibrator.apply(unseen[scored]), table.stakes.at(scored))
+    usual = _usual(table.matrix[rows[(table.label[rows] == 0) & table.by_lot[rows]]])
+    return Model(task, booster, calibrator, prices, usual)
+
+
+def _usual(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The median of each column over its known values, shape (columns,); NaN where nothing is known."""
+    known = [column[~np.isnan(column)] for column in matrix.T]
+    return np.array([np.median(column) if len(column) else np.nan for column in known], dtype=np.float64)
 
 
 def _predict(model: Model, table: Examples, rows: NDArray[np.intp]) -> Predictions:
     matrix = table.matrix[rows]
-    return Predictions(table.row_id[rows], table.as_of[rows], table.label[rows], model.probability(matrix), matrix)
+    return Predictions(
+        table.row_id[rows],
+        table.as_of[rows],
+        table.label[rows],
+        model.probability(matrix),
+        matrix,
+        table.stakes.at(rows),
+        table.by_lot[rows],
+    )
 
 
 def _judge(study: _Study, model: Model, predictions: Predictions, data_hash: str) -> Record:
     task, table, division, tuned = study.task, study.table, study.division, study.tuned
     baselines = {
-        baseline.name: baseline.score(table, division.train, study.folds, task.metrics[0])[division.test]
+        baseline.name: baseline.score(study.past(), study.folds, division.test, np.random.default_rng([study.seed, 4]))
         for baseline in task.baselines
     }
     scores = {"model": predictions.probability, **baselines}
     figures = compare(predictions.label, scores, task.metrics, study.resampling())
-    parts = {"train": division.train, "test": division.test, "dropped": division.dropped}
+    parts = {"train": division.train, "test": division.test, _OPEN[bool(task.unlabelled)]: division.dropped}
+    by_lot = predictions.by_lot
+    if not by_lot.all():
+        parts["test_by_lot"] = division.test[by_lot]
+    probability, label = predictions.probability[by_lot], predictions.label[by_lot]
+    decided = (
+        task.payoff,
+        probability,
+        label,
+        study.resampling_by_lot,
+        predictions.stakes.at(by_lot),
+        model.prices,
+    )
     return Record(
         task=task.name,
         seed=study.seed,
         data_hash=data_hash,
         fingerprint=task.features.fingerprint(),
         rows={name: len(rows) for name, rows in parts.items()},
-        positives={name: int(table.label[rows].sum()) for name, rows in parts.items()},
+        positives={name: int(np.nansum(table.label[rows])) for name, rows in parts.items()},
         test_from=division.test_from,
         search=Search(
             tuned.trials,
@@ -208,8 +272,9 @@ def _judge(study: _Study, model: Model, predictions: Predictions, data_hash: str
         ),
         metrics=figures.pop("model"),
         baselines=figures,
-        money=money(task.payoff, predictions.probability, predictions.label, study.resampling),
-        calibration=calibration(predictions.label, predictions.probability),
+        money=money(*decided),
+        rates=rates(*decided),
+        calibration=calibration(label, probability),
         slices=_slices(study, predictions),
         attributions=_attributions(model, predictions),
     )
@@ -226,9 +291,11 @@ def _attributions(model: Model, predictions: Predictions) -> dict[str, float]:
 def _slices(study: _Study, predictions: Predictions) -> dict[str, dict[str, dict[str, Interval]]]:
     """The model's metrics within each value of each slice column that has enough rows to say anything."""
     task, resampling = study.task, study.resampling()
+    columns = {name: study.table.slices[name][study.division.test] for name in task.slices}
+    if not predictions.by_lot.all():
+        columns["judged"] = np.where(predictions.by_lot, "by lot", "on suspicion").astype(object)
     figures: dict[str, dict[str, dict[str, Interval]]] = {}
-    for name in task.slices:
-        values = study.table.slices[name][study.division.test]
+    for name, values in columns.items():
         figures[name] = {}
         for value in sorted(set(values.tolist())):
             inside = values == value

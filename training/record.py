@@ -57,13 +57,16 @@ class Record:
         seed: Where chance started.
         data_hash: Content of the tables.
         fingerprint: Declarations of the features.
-        rows: How many rows were learned from (`train`), tested on (`test`) and dropped because they span the cut.
+        rows: How many rows were learned from (`train`), tested on (`test`) and dropped because they span the cut; where
+            a task learns from unlabelled rows `unlabelled` instead, and `test_by_lot` for those that stand for all.
         positives: How many of them came true.
         test_from: The cut.
         search: How the parameters were found.
         metrics: The model's figures.
         baselines: Those of each baseline, and the model's gain over it.
-        money: Fen earned a row, by the model's actions and by constant ones.
+        money: Fen earned a row, by the model's actions and by constant ones; like rates and calibration of the rows
+            that stand for all.
+        rates: Which share of each outcome's rows got which action, and what the pay-off's cap let through.
         calibration: Tenths of the test by predicted chance.
         slices: The model's metrics within each value of each slice column.
         attributions: Mean absolute contribution of each feature to the raw score, largest first.
@@ -80,6 +83,7 @@ class Record:
     metrics: Figures
     baselines: Mapping[str, Figures]
     money: Figures
+    rates: Figures
     calibration: tuple[Bin, ...]
     slices: Mapping[str, Mapping[str, Figures]]
     attributions: Mapping[str, float]

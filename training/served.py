@@ -73,7 +73,7 @@ def ask_offers(url: str, member_id: str, at: datetime) -> dict[str, object]:
     return answer
 
 
-def ask_rows(url: str, task: str, rows: Sequence[Mapping[str, float | None]]) -> list[dict[str, object]]:
+def ask_rows(url: str, task: str, rows: Sequence[Mapping[str, float | str | None]]) -> list[dict[str, object]]:
     """The scores of some rows of a task: what `POST /v1/{task}/batch` answers."""
     body = "\n".join(json.dumps(row, allow_nan=False) for row in rows).encode()
     answers = _post(f"{url}/v1/{quote(task, safe='')}/batch", body, "application/x-ndjson")

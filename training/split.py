@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MICROSECONDS = 1_000_000
+NEVER = np.iinfo(np.int64).max
+"""When the label of a row closes that has none."""
 
 
 @dataclass(frozen=True)
 class Division:
-    """Row numbers on either side of the cut, and those on neither."""
+    """Row numbers on either side of the cut, and those on neither.
+
+    Attributes:
+        train: Before the cut, their label closed by it.
+        test: From the cut on, with a label.
+        dropped: Before the cut, their label not closed by it; a task may learn from them as unlabelled.
+        test_from: The cut.
+    """
 
     train: NDArray[np.intp]
     test: NDArray[np.intp]
@@ -28,10 +37,19 @@ class Division:
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers to learn from and to choose on; every label of the first was known when the second began."""
+    """Row numbers to learn from and to choose on; every label of the first was known when the second began.
+
+    Attributes:
+        fit: To learn from.
+        validate: To choose on.
+        unlabelled: Before the second begin, their label not closed then.
+        unjudged: While the second last, without a label to judge by.
+    """
 
     fit: NDArray[np.intp]
     validate: NDArray[np.intp]
+    unlabelled: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    unjudged: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,7 @@ class Temporal:
     """The past teaches, the future judges.
 
     A row is learned from if its label had closed by the cut (less `gap`), is tested on if it begins at the cut or
-    later, and is dropped and counted if it spans the cut.
+    later, and is dropped and counted if it spans the cut. A row without a label closes at `NEVER`.
 
     Attributes:
         test_from: The cut as an instant; or
@@ -77,13 +95,13 @@ class Temporal:
         """
         cut = self._cut(as_of)
         train = np.flatnonzero((closes_at <= cut - _microseconds(self.gap)) & (as_of < cut))
-        test = np.flatnonzero(as_of >= cut)
-        dropped = np.setdiff1d(np.arange(len(as_of)), np.union1d(train, test))
+        test = np.flatnonzero((as_of >= cut) & (closes_at < NEVER))
+        dropped = np.setdiff1d(np.flatnonzero(as_of < cut), train)
         if not len(train) or not len(test):
             raise DataError(
                 f"the cut at {_instant(cut):%Y-%m-%d %H:%M} UTC leaves {len(train)} rows to learn from and "
                 f"{len(test)} to test on (rows lie between {_day(as_of.min())} and {_day(as_of.max())}, "
-                f"their labels close between {_day(closes_at.min())} and {_day(closes_at.max())}): expected some "
+                f"{_closing(closes_at)}): expected some "
                 "on both sides; name another cut with --test-from"
             )
         return Division(train, test, dropped, _instant(cut))
@@ -110,6 +128,8 @@ class Temporal:
             judged = train[as_of[train] >= _since_1970(self.validate_from)]
         warm_up = int(self.validate_from is None)
         blocks = _blocks(as_of[judged], groups[judged], self.folds + warm_up)
+        judged_on = np.zeros(len(as_of), np.bool_)
+        judged_on[train] = True
         folds = []
         for block in range(warm_up, self.folds + warm_up):
             validate = judged[blocks == block]
@@ -118,8 +138,12 @@ class Temporal:
             begins = as_of[validate].min()
             known = (closes_at[train] <= begins - _microseconds(self.gap)) & (as_of[train] < begins)
             fit = train[known & ~np.isin(groups[train], groups[validate])]
-            if len(fit):
-                folds.append(Fold(fit, validate))
+            if not len(fit):
+                continue
+            late = (as_of < begins) & (closes_at > begins - _microseconds(self.gap))
+            during = ~judged_on & (as_of >= begins) & (as_of <= as_of[validate].max())
+            unlabelled = np.flatnonzero(late & ~np.isin(groups, groups[validate]))
+            folds.append(Fold(fit, validate, unlabelled, np.flatnonzero(during)))
         if not folds:
             raise DataError(
                 f"no forward-chained fold can be made of {len(train)} rows in {len(np.unique(groups[train]))} groups: "
@@ -155,6 +179,13 @@ def _since_1970(moment: datetime) -> int:
 
 def _microseconds(length: timedelta) -> int:
     return length // timedelta(microseconds=1)
+
+
+def _closing(closes_at: NDArray[np.int64]) -> str:
+    labelled = closes_at[closes_at < NEVER]
+    if not len(labelled):
+        return "none has a label"
+    return f"their labels close between {_day(labelled.min())} and {_day(labelled.max())}"
 
 
 def _day(microseconds: np.int64) -> str:

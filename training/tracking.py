@@ -133,6 +133,7 @@ def figures(record: Record) -> dict[str, float]:
     for prefix, part in {
         "test": record.metrics,
         "money": record.money,
+        "rates": record.rates,
         **_baselines(record),
         **_slices(record),
     }.items():

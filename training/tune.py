@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from data.errors import DataError, UsageError
-from training.learner import raw_scores
+from training.unlabelled import Past, scored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,7 +120,8 @@ def fold_values(
     task: Task, examples: Examples, folds: Sequence[Fold], parameters: Parameters, seed: int
 ) -> list[float]:
     """The task's first metric over the validation rows of each fold."""
-    scores = out_of_fold(task, examples, folds, parameters, seed)
+    light = replace(task, unlabelled=task.unlabelled.searched()) if task.unlabelled else task
+    scores = out_of_fold(light, examples, folds, parameters, seed)
     return [task.metrics[0].of(examples.label[fold.validate], scores[fold.validate]) for fold in folds]
 
 
@@ -132,19 +133,18 @@ def _chosen(finished: Sequence[FrozenTrial], default: FrozenTrial, sign: int) ->
 
 
 def out_of_fold(
-    task: Task, examples: Examples, folds: Sequence[Fold], parameters: Parameters, seed: int
+    task: Task, examples: Examples, folds: Sequence[Fold], parameters: Parameters, seed: int, *, everyone: bool = False
 ) -> NDArray[np.float64]:
-    """Raw scores of the validation rows, each by a model of its past alone; NaN elsewhere. Shape (rows,)."""
+    """Raw scores of the rows of each fold to be judged on, by a model of their past alone; NaN elsewhere.
+
+    With `everyone` the rows of their time that have no label are scored as well. Shape (rows,).
+    """
     scores = np.full(len(examples.label), np.nan)
     for number, fold in enumerate(folds):
-        booster = task.learner.fit(
-            examples.features,
-            examples.matrix[fold.fit],
-            examples.label[fold.fit],
-            parameters,
-            np.random.default_rng([seed, number]),
-        )
-        scores[fold.validate] = raw_scores(booster, examples.matrix[fold.validate])
+        past = Past.of(task, examples, fold.fit, fold.unlabelled)
+        booster = past.taught(parameters, np.random.default_rng([seed, number]))
+        asked = np.concatenate((fold.validate, fold.unjudged)) if everyone else fold.validate
+        scores[asked] = scored(booster, examples, asked)
     return scores
 
 
@@ -165,8 +165,12 @@ def _question(task: Task, examples: Examples, folds: Sequence[Fold], seed: int) 
     for fold in folds:
         digest.update(fold.fit.tobytes())
         digest.update(fold.validate.tobytes())
+        if task.unlabelled:
+            digest.update(fold.unlabelled.tobytes())
     digest.update(repr(_space(task)).encode())
     digest.update(repr((examples.features, task.learner, task.metrics[0].name, seed)).encode())
+    if task.unlabelled:
+        digest.update(repr(task.unlabelled).encode())
     return digest.hexdigest()[:16]
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from training.dataset import Built
     from training.means import Means
     from training.pipeline import Fitted
+    from training.record import Record
     from training.release import Released
     from training.task import Task
     from training.tracking import Tracked
@@ -51,7 +52,9 @@ class Trained:
         record = self.fitted.record.as_dict()
         manifest = self.released.bundle.manifest
         return {
-            **{name: record[name] for name in ("metrics", "baselines", "money", "rows", "positives", "search")},
+            **{
+                name: record[name] for name in ("metrics", "baselines", "money", "rates", "rows", "positives", "search")
+            },
             "features": len(self.fitted.model.task.features),
             "parity": {
                 "wrong_leaves": manifest.parity.wrong_leaves,
@@ -77,7 +80,7 @@ class Trained:
             table.add_row("  model ahead by", *(str(figures[f"gain_{metric}"]) for metric in record.metrics))
         table.caption = (
             f"{record.rows['train']:,} rows learned from, {record.rows['test']:,} tested, "
-            f"{record.rows['dropped']:,} across the cut dropped; intervals are 95 %\n"
+            f"{_open(record)}; intervals are 95 %\n"
             f"money: {record.money['model']} fen a row; "
             f"{record.money['gain_over_best_constant']} more than the best single action for all\n"
             f"parity: {parity.wrong_leaves} wrong leaves, raw difference {parity.max_raw_difference} "
@@ -207,6 +210,13 @@ def _check(data_set: DataSet, now: datetime, steps: Steps) -> None:
         step.rows = sum(require(data_set, now).tables.values())
 
 
+def _open(record: Record) -> str:
+    """What became of the rows before the cut whose label had not closed."""
+    if "unlabelled" in record.rows:
+        return f"{record.rows['unlabelled']:,} more looked at without a label"
+    return f"{record.rows['dropped']:,} across the cut dropped"
+
+
 def _middle(fitted: Fitted) -> datetime:
     """The moment of the middle row of the test."""
     moments = np.sort(fitted.predictions.as_of)
@@ -234,7 +244,8 @@ def _served(fitted: Fitted, home: Path, alias: str) -> dict[str, object]:
             member, at = _asked(fitted, str(said.row_id[row]))
             return ask_offers(url, member, at)
         values = (None if math.isnan(value) else value for value in said.matrix[row].tolist())
-        return {"answers": ask_rows(url, task.name, [dict(zip(task.features.names, values, strict=True))])}
+        asked = {**dict(zip(task.features.names, values, strict=True)), **said.stakes.of_row(task.payoff, row)}
+        return {"answers": ask_rows(url, task.name, [asked])}
 
 
 def _asked(fitted: Fitted, row_id: str) -> tuple[str, datetime]:

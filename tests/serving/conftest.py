@@ -12,7 +12,7 @@ import pytest
 from features.batch import FINGERPRINT_KEY
 from features.spec import FeatureSet, column
 from serving.bundle import point
-from serving.decisions import Payoff
+from serving.payoff import Payoff
 from serving.settings import Settings
 from training.calibrate import Sigmoid
 from training.export import export

@@ -104,7 +104,15 @@ def test_a_known_member_gets_running_offers_by_chance(client: Client) -> None:
     assert first["offer_id"] == "booklet-18"
     assert first["action"] == "send"
     assert first["expected_value_fen"] == pytest.approx(300 * chances[0] - 30 * (1 - chances[0]))
-    assert {"feature", "value", "contribution", "sentence"} == set(first["reasons"][0])
+    assert set(first["reasons"][0]) == {
+        "feature",
+        "value",
+        "contribution",
+        "code",
+        "usual",
+        "sentence",
+        "sentence_zh",
+    }
     assert first["reasons"][0]["sentence"] == "Redemptions of the member so far: 6; this raises the chance."
 
 

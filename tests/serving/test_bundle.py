@@ -60,10 +60,11 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda manifest: manifest.update(format_version=2), "format version 2, expected 1"),
+        (lambda manifest: manifest.update(format_version=1), "format version 1, expected 2"),
         (lambda manifest: manifest.update(format_version="1"), "breaks its format"),
         (lambda manifest: manifest.update(surprise=1), "unknown field `surprise`"),
         (lambda manifest: manifest.pop("payoff"), "required field `payoff`"),
+        (lambda manifest: manifest.pop("prices"), "required field `prices`"),
         (lambda manifest: manifest["parity"].pop("wrong_leaves"), "required field `wrong_leaves`"),
         (lambda manifest: manifest["features"][0].update(extra=1), "unknown field `extra`"),
         (lambda manifest: manifest.update(features=[]), "no features, or one twice"),

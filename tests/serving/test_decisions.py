@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import UsageError
-from serving.decisions import Interval, Payoff, decide, expected_values, thresholds
+from serving.decisions import Interval, decide, expected_values, thresholds
+from serving.payoff import Payoff
 
 MONEY = st.floats(-1e6, 1e6).map(lambda value: round(value, 2))
 FRAUD = Payoff(

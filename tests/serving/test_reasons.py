@@ -51,3 +51,58 @@ def test_seconds_are_said_in_the_unit_that_fits(seconds: float, said: str) -> No
     (reason,) = explain(FEATURES[:1], np.float32([seconds]), np.array([1.0]))
 
     assert f": {said};" in reason.sentence
+
+
+PHONE = Feature(
+    "device_distinct_member_1d",
+    "member values",
+    "Number of different member values in the scans of this device in the last day",
+    "0 without such events",
+    code="SHARED_DEVICE",
+    sentence="{value} member{s} scanned on this phone in the last day",
+    sentence_zh="该手机最近 1 天扫码涉及的不同会员数：{value}",
+    usual=1.0,
+)
+SINCE = Feature(
+    "device_scan_since_first",
+    "seconds",
+    "Seconds since this device was first seen",
+    "null before",
+    sentence_zh="距该手机首次扫码的时间：{value}",
+    usual=20 * 86_400.0,
+)
+
+
+def test_a_reason_says_its_number_and_the_usual_one_in_both_languages() -> None:
+    phone, since = explain((PHONE, SINCE), np.float32([11, 5_400]), np.array([2.0, 1.0]))
+
+    assert phone.sentence == "11 members scanned on this phone in the last day; usual is 1; this raises the chance."
+    assert phone.sentence_zh == "该手机最近 1 天扫码涉及的不同会员数：11，通常为 1，这使概率升高。"
+    assert (phone.code, phone.usual, phone.value) == ("SHARED_DEVICE", 1.0, 11.0)
+    assert since.sentence == (
+        "Seconds since this device was first seen: 1.5 hours; usual is 20 days; this raises the chance."
+    )
+    assert since.sentence_zh == "距该手机首次扫码的时间：1.5 小时，通常为 20 天，这使概率升高。"
+
+
+def test_what_is_not_known_is_said_beside_what_is_usual() -> None:
+    (phone,) = explain((PHONE,), np.float32([np.nan]), np.array([-0.5]))
+
+    assert phone.sentence == (
+        "Number of different member values in the scans of this device in the last day: not known; usual is 1; "
+        "this lowers the chance."
+    )
+    assert phone.sentence_zh == "该手机最近 1 天扫码涉及的不同会员数：未知，通常为 1，这使概率降低。"
+
+
+def test_a_feature_without_chinese_words_says_none() -> None:
+    (reason,) = explain(FEATURES[:1], np.float32([60]), np.array([1.0]))
+
+    assert reason.sentence_zh is None
+    assert (reason.code, reason.usual) == ("OTHER", None)
+
+
+def test_one_is_said_in_the_singular() -> None:
+    (phone,) = explain((PHONE,), np.float32([1]), np.array([-0.5]))
+
+    assert phone.sentence == "1 member scanned on this phone in the last day; usual is 1; this lowers the chance."

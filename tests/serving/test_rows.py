@@ -4,17 +4,23 @@ import asyncio
 import json
 
 import httpx
+import lightgbm as lgb
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from serving.api import _loaded
 from serving.app import create_app, load
 from serving.bundle import read, resolve
+from serving.payoff import Prices
 from serving.rows import MOST_ROWS, RowsRefused, answer_rows
 from serving.scorer import Scorer
-from tests.serving.conftest import NAMES, rows
+from tests.serving.conftest import NAMES, declared, moment, rows
+from training.calibrate import Sigmoid
+from training.export import export
+from training.scan_costs import ScanCosts
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +97,78 @@ def test_no_body_breaks_it(home, body):
     scorer = Scorer(read(resolve(home / "bundles", "coupon", "champion")))
     with pytest.raises(RowsRefused):
         answer_rows(scorer, body)
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """A model of the same features whose actions hang on a prize, under a cap with a price for one campaign."""
+    features = rows()
+    label = (np.nan_to_num(features[:, 0]) + np.random.default_rng(4).normal(size=len(features)) > 4.5).astype(float)
+    booster = lgb.train(
+        {"objective": "binary", "num_leaves": 7, "verbose": -1, "num_threads": 1, "deterministic": True},
+        lgb.Dataset(features, label),
+        20,
+    )
+    bundle = export(
+        tmp_path_factory.mktemp("scans"),
+        task="fraud",
+        version="v1",
+        booster=booster,
+        calibrator=Sigmoid(),
+        features=declared(),
+        payoff=ScanCosts(harmed_rates={"strict": 0.0001}).payoff(),
+        prices=Prices(0.0, {"strict": 1e9}),
+        usual=np.array([1.0, 86_400.0, np.nan]),
+        rows=features,
+        data_hash="0" * 64,
+        metrics={},
+        generator=np.random.default_rng(5),
+        created=moment(12, 1),
+    )
+    return Scorer(bundle)
+
+
+def _scan(prize, campaign, redemptions=7):
+    row = {NAMES[0]: redemptions, NAMES[1]: 3_600, NAMES[2]: 0.3, "prize_fen": prize, "campaign_id": campaign}
+    return json.dumps(row).encode()
+
+
+def test_a_row_is_judged_by_its_prize_and_the_price_of_its_campaign(scans):
+    lines = [_scan(0, None), _scan(5_000, "open"), _scan(5_000, "strict"), _scan(5_000, None, redemptions=0)]
+
+    answers = [json.loads(line) for line in answer_rows(scans, b"\n".join(lines)).splitlines()]
+
+    assert answers[0]["probability"] == answers[1]["probability"] == answers[2]["probability"] > 0.9
+    assert [answer["action"] for answer in answers] == ["pay", "block", "reduce", "pay"]
+    assert answers[1]["expected_value_fen"] == pytest.approx(-6_500 * (1 - answers[1]["probability"]))
+    assert "; usual is 1; " in answers[1]["reasons"][0]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (_scan(None, "open"), "no amount at stake"),
+        (_scan(-1, "open"), "no amount at stake"),
+        (_scan("5", "open"), "text"),
+        (_scan(5, 7), "a number"),
+        (_scan(5, "open", redemptions="7"), "text"),
+        (b'{"prize_fen": 5}', "4 features missing"),
+    ],
+)
+def test_a_row_without_what_the_pay_off_asks_is_refused(scans, line, found):
+    with pytest.raises(RowsRefused) as refused:
+        answer_rows(scans, line)
+    assert [problem.found for problem in refused.value.problems] == [found]
+
+
+def test_thresholds_are_shown_at_each_stake(scans):
+    loaded = _loaded(scans.manifest)
+    shown = loaded.thresholds
+
+    assert loaded.also_asked == ("prize_fen", "campaign_id")
+
+    assert {each.stake_fen for each in shown} == {100, 500, 2_000, 10_000}
+    assert next(each.action for each in shown if each.stake_fen == 100) == "pay"
 
 
 def test_a_home_whose_offers_task_has_no_model_serves_the_others(settings):

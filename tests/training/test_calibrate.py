@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from data.errors import DataError, UsageError
-from training.calibrate import Isotonic, Sigmoid, fit_isotonic, fit_sigmoid
+from training.calibrate import CALIBRATIONS, Isotonic, Sigmoid, Spline, fit_isotonic, fit_sigmoid, fit_spline
 
 
 def drawn(seed: int, rows: int = 3000) -> tuple[np.ndarray, np.ndarray]:
@@ -99,3 +99,52 @@ def test_numbers_that_are_no_calibrator_are_refused() -> None:
 def test_a_fitted_curve_is_of_plain_numbers_that_a_manifest_can_hold() -> None:
     fitted = fit_sigmoid(np.array([-1.0, 0.5, 2.0, 3.0]), np.array([0, 1, 0, 1]))
     assert (type(fitted.slope), type(fitted.intercept)) == (float, float)
+
+
+def bent(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores whose log-odds rise by 0.3 up to score 1 and by 3 from there on."""
+    generator = np.random.default_rng(seed)
+    raw = generator.normal(0, 2, rows)
+    truth = 1 / (1 + np.exp(-(0.3 * raw - 3 + 2.7 * np.maximum(raw - 1, 0))))
+    return raw, (generator.random(rows) < truth).astype(float), truth
+
+
+def test_the_spline_bends_where_a_sigmoid_cannot() -> None:
+    raw, label, truth = bent(5, 50_000)
+
+    spline, sigmoid = (np.abs(fit(raw, label).apply(raw) - truth).mean() for fit in (fit_spline, fit_sigmoid))
+
+    assert spline < 0.02
+    assert 2 * spline < sigmoid
+    top = np.argsort(raw)[-500:]
+    assert fit_spline(raw, label).apply(raw)[top].mean() == pytest.approx(truth[top].mean(), abs=0.01)
+
+
+def test_with_few_rows_the_spline_stays_near_a_logistic_curve() -> None:
+    raw, label = drawn(6, 80)
+
+    assert np.abs(fit_spline(raw, label).apply(raw) - fit_sigmoid(raw, label).apply(raw)).max() < 0.12
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(-1_000, 1_000), st.integers(0, 1)), min_size=1, max_size=40))
+def test_the_spline_rises_everywhere_and_stays_a_probability(rows: list[tuple[int, int]]) -> None:
+    raw, label = np.array(rows, float).T
+    fitted = fit_spline(raw / 100, label)
+
+    assert (np.diff(fitted.y) > 0).all()
+    answer = fitted.apply(np.sort(np.append(raw, (-1e9, 1e9))))
+    assert ((answer >= 0) & (answer <= 1) & (np.diff(answer, prepend=0) >= 0)).all()
+
+
+def test_a_line_that_falls_is_no_spline() -> None:
+    with pytest.raises(UsageError, match=r"strictly rising; found log-odds that are not finite or falling.*fit_spline"):
+        Spline((1.0, 1.0), (0.5, 0.4))
+    with pytest.raises(UsageError, match="found 1 scores and 2 log-odds"):
+        Spline((1.0,), (0.5, 0.6))
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "isotonic", "spline"])
+def test_every_name_that_a_learner_may_give_is_a_calibration(name: str) -> None:
+    raw, label = drawn(7)
+    assert type(CALIBRATIONS[name](raw, label)).__name__.lower() == name

@@ -15,10 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.errors import DataError, UsageError
-from data.questions import Label, Rows
+from data.questions import Label, Linked, Rows
 from data.sources import open_folder
 from features.spec import FeatureSet, column
 from training.dataset import build, examples
+from training.split import NEVER
+from training.unlabelled import Unlabelled
 
 INSTANT = pa.timestamp("us", tz="UTC")
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -251,3 +253,46 @@ def test_a_build_that_was_killed_before_its_stamp_is_not_trusted(task, tmp_path,
 
     again = build(task, data, folder)
     assert (again.reused, again.rows) == (False, 2)
+
+
+def test_a_task_that_learns_from_unlabelled_rows_keeps_them_and_knows_which_were_drawn_by_lot(task, tmp_path):
+    truths = _truths(["v1", "v3"], looked_at=["audit", "review"])
+    label = replace(LABEL, sql=LABEL.sql.replace(" FROM", ", looked_at = 'audit' AS by_lot FROM"))
+    tables = {"visits": _visits(range(5)), "truths": truths}
+
+    kept = _examples(replace(task, label=label, unlabelled=Unlabelled()), tmp_path / "kept", **tables)
+    left = _examples(replace(task, label=label), tmp_path / "left", **tables)
+
+    assert kept.row_id.tolist() == ["v0", "v1", "v2", "v3", "v4"]
+    assert np.isnan(kept.label).tolist() == [True, False, True, False, True]
+    assert (kept.closes_at == NEVER).tolist() == [True, False, True, False, True]
+    assert kept.by_lot.tolist() == [False, True, False, False, False]
+    assert (left.row_id.tolist(), left.by_lot.tolist()) == (["v1", "v3"], [True, False])
+
+
+def test_a_label_that_says_nothing_of_lots_stands_for_all(task, tmp_path):
+    table = _examples(task, tmp_path, visits=_visits(range(3)), truths=_truths(["v0", "v2"]))
+    assert table.by_lot.tolist() == [True, True]
+
+
+def test_rows_that_hang_together_are_one_unit_and_another_link_is_built_anew(task, tmp_path):
+    linked = Linked("household", "shopper", (("cards", "card"),), most=2)
+    asked = replace(task, rows=replace(ROWS, linked=linked), unit="household")
+    cards = pa.table({"shopper": ["s0", "s1", "s2"], "card": ["a", "a", "b"]})
+    data = _data(tmp_path / "brand", visits=_visits(range(6)), truths=_truths([f"v{n}" for n in range(6)]), cards=cards)
+    folder = tmp_path / "features"
+
+    unit = examples(asked, data, build(asked, data, folder)).unit
+    assert unit[0] == unit[1] == unit[3] == unit[4]
+    assert unit[2] == unit[5] != unit[0]
+    assert build(asked, data, folder).reused
+    narrower = replace(asked, rows=replace(ROWS, linked=replace(linked, most=1)))
+    assert len(set(examples(narrower, data, build(narrower, data, folder)).unit)) == 3
+
+
+def test_the_table_that_links_rows_is_named_where_it_is_missing(task, tmp_path):
+    linked = Linked("household", "shopper", (("cards", "card"),), most=2)
+    data = _data(tmp_path / "brand", visits=_visits([0]), truths=_truths(["v0"]))
+
+    with pytest.raises(DataError, match="missing cards"):
+        build(replace(task, rows=replace(ROWS, linked=linked)), data, tmp_path / "features")

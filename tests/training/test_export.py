@@ -17,9 +17,9 @@ import training.export
 from data.errors import DataError, GateRefused, UsageError
 from features.spec import FeatureSet, column
 from serving.bundle import Feature, Manifest, Parity, make, read
-from serving.decisions import Payoff
+from serving.payoff import Payoff, Prices
 from serving.scorer import Scorer, Trace
-from training.calibrate import Isotonic, Sigmoid, fit_isotonic, fit_sigmoid
+from training.calibrate import Isotonic, Sigmoid, fit_isotonic, fit_sigmoid, fit_spline
 from training.ensemble import average
 from training.export import export
 from training.graph import forest_base, node_values, split_points, write_graph
@@ -81,12 +81,13 @@ def exported(root: Path, booster: lgb.Booster, calibrator: Calibrator = PLAIN, *
 def opened(forest: Forest, calibrator: Calibrator = PLAIN) -> tuple[Scorer, float]:
     """A scorer for a forest, without the proof."""
     manifest = Manifest(
-        format_version=1,
+        format_version=2,
         task="coupon",
         version="v1",
         features=tuple(Feature(name, "fen", name, "never") for name in forest.feature_names),
         feature_fingerprint="f",
         payoff=PAYOFF,
+        prices=Prices(),
         calibrator={"kind": "sigmoid"},
         score_base=forest_base(forest),
         versions={},
@@ -176,7 +177,7 @@ def test_only_the_best_iteration_is_exported(tmp_path: Path) -> None:
     assert np.array_equal(scorer.raw(features), booster.predict(features, raw_score=True))
 
 
-@pytest.mark.parametrize("fit", [fit_sigmoid, fit_isotonic])
+@pytest.mark.parametrize("fit", [fit_sigmoid, fit_isotonic, fit_spline])
 def test_the_calibrator_in_the_graph_is_the_one_that_was_fitted(tmp_path: Path, fit: Callable[..., Calibrator]) -> None:
     booster, (features, outcome) = train(), rows(seed=11)
     calibrator = fit(booster.predict(features, raw_score=True), outcome)
@@ -475,6 +476,10 @@ def test_the_bundle_says_what_it_is(tmp_path: Path) -> None:
         "unit": "fen",
         "meaning": declared()["fact_0"].meaning,
         "null_rule": declared()["fact_0"].null_rule,
+        "code": "OTHER",
+        "sentence": "The fact fact_0: {value}",
+        "sentence_zh": "",
+        "usual": None,
     }
     assert manifest["feature_fingerprint"] == declared().fingerprint()
     assert manifest["calibrator"] == {"kind": "sigmoid", "slope": 1.0, "intercept": 0.0}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training import interval
-from training.interval import Resampling, compare, of_mean
+from training.interval import Resampling, compare, of_mean, of_means
 from training.metrics import average_precision, log_loss, roc_auc
 
 
@@ -62,3 +62,19 @@ def test_blocks_of_draws_do_not_change_the_figures(monkeypatch):
     whole = compare(label, {"model": score}, [roc_auc], _resampling(np.arange(100)))
     monkeypatch.setattr(interval, "CELLS_AT_ONCE", 700)
     assert compare(label, {"model": score}, [roc_auc], _resampling(np.arange(100))) == whole
+
+
+def test_several_means_are_drawn_together_as_each_would_be_alone():
+    generator = np.random.default_rng(4)
+    values, units = generator.normal(size=(500, 3)), generator.integers(0, 60, 500)
+
+    together = of_means(values, _resampling(units))
+
+    drawn = np.concatenate(
+        [weights @ values / weights.sum(axis=1)[:, None] for weights in _resampling(units).weights()]
+    )
+    for column, found in enumerate(together):
+        alone = of_mean(values[:, column], _resampling(units))
+        low, high = np.percentile(drawn[:, column], [2.5, 97.5])
+        assert (found.value, found.low, found.high) == pytest.approx((alone.value, alone.low, alone.high))
+        assert (found.low, found.high) == pytest.approx((low, high))

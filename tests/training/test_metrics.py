@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from data.errors import UsageError
-from training.metrics import Judged, average_precision, brier, log_loss, roc_auc, tpr_at
+from training.metrics import Judged, average_precision, brier, log_loss, precision_a_day, roc_auc, tpr_at
 
 
 @st.composite
@@ -63,3 +63,25 @@ def test_a_metric_without_meaning_is_nan_not_a_number_that_looks_like_one(metric
 def test_tpr_at_refuses_what_is_no_rate(rate):
     with pytest.raises(UsageError, match="between 0 and 1"):
         tpr_at(rate)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1), st.integers(0, 2)), min_size=1, max_size=30),
+    st.integers(1, 6),
+)
+def test_precision_a_day_is_that_of_the_copies_that_reviewers_look_at(rows, alerts):
+    day, label, copies = (np.array(part) for part in zip(*rows, strict=True))
+    score = np.random.default_rng(len(rows)).permutation(len(rows)).astype(float)
+    looked_at = []
+    for one in set(day.tolist()):
+        places = [place for place in np.argsort(-score) if day[place] == one for _ in range(copies[place])]
+        looked_at += [label[place] for place in places[:alerts]]
+
+    found = precision_a_day(day, alerts).measure(Judged(label.astype(float), score), copies[None].astype(float))[0]
+
+    assert found == pytest.approx(np.mean(looked_at)) if looked_at else np.isnan(found)
+
+
+def test_reviewers_who_look_at_nothing_have_no_precision():
+    with pytest.raises(UsageError, match="found 0"):
+        precision_a_day(np.zeros(1, np.int64), 0)

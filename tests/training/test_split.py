@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import DataError, UsageError
-from training.split import Temporal
+from training.split import NEVER, Temporal
 
 DAY = 86_400_000_000
 
@@ -38,6 +38,25 @@ def test_a_test_of_a_length_is_counted_back_from_the_latest_row():
     division = Temporal(test=timedelta(days=2)).divide(_days(1, 5, 9, 10), _days(2, 6, 10, 11))
     assert division.test_from == _at(8)
     assert division.test.tolist() == [2, 3]
+
+
+def test_a_row_without_a_label_is_never_tested_on():
+    division = Temporal(test_from=_at(10)).divide(_days(1, 5, 12, 13), np.append(_days(4, 12, 15), NEVER))
+    assert (division.train.tolist(), division.dropped.tolist(), division.test.tolist()) == ([0], [1], [2])
+
+
+def test_a_fold_names_what_had_no_label_yet_and_what_never_gets_one():
+    as_of = _days(1, 2, 3, 4, 5, 6)
+    closes = np.array([2 * DAY, 9 * DAY, NEVER, 8 * DAY, NEVER, 9 * DAY])
+    train = np.array([0, 1, 3, 5])
+    (fold,) = Temporal(test_from=_at(20), folds=1, validate_from=_at(4)).chain(as_of, closes, as_of, train)
+    assert (fold.fit.tolist(), fold.validate.tolist()) == ([0], [3, 5])
+    assert (fold.unlabelled.tolist(), fold.unjudged.tolist()) == ([1, 2], [4])
+
+
+def test_a_table_in_which_no_row_has_a_label_is_refused_by_name():
+    with pytest.raises(DataError, match="none has a label"):
+        Temporal(test_from=_at(2)).divide(_days(1, 3), np.full(2, NEVER))
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20), st.integers(0, 5)), min_size=8, max_size=60))

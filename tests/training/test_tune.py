@@ -43,7 +43,7 @@ class Shelf:
     dies_at: int = -1
     fits: list = field(default_factory=list, compare=False, repr=False)
 
-    def fit(self, _features, matrix, _label, parameters, _generator):
+    def fit(self, _features, matrix, _label, parameters, _generator, _weight=None):
         if len(self.fits) == self.dies_at:
             raise KeyboardInterrupt
         self.fits.append(dict(parameters))
