@@ -57,19 +57,23 @@ def run(
     data: DataOption = None,
     time_zone: ZoneOption = None,
     home: HomeOption = HOME,
-    task: TaskOption = "coupon",
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task", help="Name of a task, or path of a Python file that holds TASK; all that ship by default."
+        ),
+    ] = None,
     trials: TrialsOption = TRIALS,
     seed: SeedOption = 0,
     test_from: CutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """All of it: read, check, build, train, judge, export, track, promote, and serve one answer."""
+    """All of it: read, check, build, train, judge, export, track, promote, and serve one answer of each task."""
     from training.walk import walk
 
     steps = _steps(as_json)
     walked = walk(
-        _task(task, test_from),
-        _data_set(data, time_zone, home, steps),
+        _journeys(data, time_zone, home, task, test_from, steps),
         home=home,
         trials=trials,
         seed=seed,
@@ -185,9 +189,10 @@ def build(
 
     steps = _steps(as_json)
     means = Means(None if memory_limit is None else int(memory_limit * GIBIBYTE), cluster)
+    asked = find(task)
     built = build_task(
-        find(task),
-        _data_set(data, time_zone, home, steps),
+        asked,
+        _data_set(data, time_zone, home, asked, steps),
         home=home,
         now=datetime.now(UTC),
         steps=steps,
@@ -217,9 +222,10 @@ def train(
     from training.walk import train as train_task
 
     steps = _steps(as_json)
+    asked = _task(task, test_from).grown_on(cluster)
     trained = train_task(
-        _task(task, test_from).grown_on(cluster),
-        _data_set(data, time_zone, home, steps),
+        asked,
+        _data_set(data, time_zone, home, asked, steps),
         home=home,
         trials=trials,
         seed=seed,
@@ -273,14 +279,35 @@ def main() -> None:
         sys.exit(refusal.exit_code)
 
 
-def _data_set(data: Path | None, time_zone: str | None, home: Path, steps: Steps) -> DataSet:
-    from data.journey import complete_journey
+def _journeys(
+    data: Path | None, time_zone: str | None, home: Path, name: str | None, test_from: str | None, steps: Steps
+) -> list[tuple[Task, DataSet]]:
+    """Each task that was asked for with its data; without a name all that ship and that the data have tables for."""
+    from data.checks import require
+    from training.catalogue import shipped
+    from training.dataset import missing_tables
+
+    tasks = [_task(one, test_from) for one in (shipped() if name is None else (name,))]
+    journeys = [(task, _data_set(data, time_zone, home, task, steps)) for task in tasks]
+    if data is None or name is not None:
+        return journeys
+    fitting = [(task, data_set) for task, data_set in journeys if not missing_tables(task, data_set)]
+    if not fitting:
+        require(journeys[0][1], datetime.now(UTC))  # a faulty table may be why it is not taken for one
+        lacking = "; ".join(f"{task.name}: {', '.join(missing_tables(task, found))}" for task, found in journeys)
+        raise DataError(f"{data} has the tables of no task: missing for {lacking}; docs/tables.md has all tables")
+    return fitting
+
+
+def _data_set(data: Path | None, time_zone: str | None, home: Path, task: Task, steps: Steps) -> DataSet:
     from data.sources import open_folder
 
     if data is not None:
         return open_folder(data, time_zone)
-    with steps.step("read Complete Journey"):
-        return complete_journey(home / "journey")
+    if task.example is None:
+        raise UsageError(f"task {task.name!r} comes with no example data: name a folder of tables with --data DIR")
+    with steps.step(task.example.title):
+        return task.example.made(home / task.example.folder)
 
 
 def _task(name: str, test_from: str | None) -> Task:

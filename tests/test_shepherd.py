@@ -190,6 +190,17 @@ def test_a_sound_folder_passes(shepherd, tmp_path):
     assert json.loads(done.stdout)["tables"] == {"members": 1}
 
 
+def test_data_for_no_task_name_what_each_task_lacks(shepherd, tmp_path):
+    (tmp_path / "brand").mkdir()
+    (tmp_path / "brand" / "products.csv").write_text("product_id,category,brand\np1,tea,ours\n")
+
+    said = _refused(shepherd("run", "--data", tmp_path / "brand", "--home", tmp_path / "home"), 3)
+
+    assert "has the tables of no task" in said
+    assert "coupon: sends, campaigns, offers, redemptions" in said
+    assert "fraud: scans" in said
+
+
 @pytest.mark.parametrize("name", ["run", "build"])
 def test_bad_data_stop_a_journey_before_anything_is_written(shepherd, faulty, tmp_path, name):
     done = shepherd(name, "--data", faulty, "--home", tmp_path / "home", "--json")

@@ -242,15 +242,20 @@ def _joined(task: Task, labels: pa.Table, table: pa.Table) -> pa.Table:
     return joined
 
 
+def missing_tables(task: Task, data_set: DataSet) -> tuple[str, ...]:
+    """The tables that rows, their links and labels are read from and that the data set has not."""
+    links = task.rows.linked.shared if task.rows.linked else ()
+    needed = dict.fromkeys((*task.rows.tables, *task.label.tables, *(table for table, _ in links)))
+    return tuple(name for name in needed if name not in data_set.files)
+
+
 def require_tables(task: Task, data_set: DataSet) -> None:
     """See that the data set has what rows and label are read from.
 
     Raises:
         DataError: Tables are missing; all of them are named.
     """
-    links = task.rows.linked.shared if task.rows.linked else ()
-    needed = dict.fromkeys((*task.rows.tables, *task.label.tables, *(table for table, _ in links)))
-    missing = [name for name in needed if name not in data_set.files]
+    missing = missing_tables(task, data_set)
     if missing:
         raise DataError(
             f"task {task.name!r} needs tables that {data_set.root} has not: missing {', '.join(missing)}; "

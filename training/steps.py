@@ -54,22 +54,24 @@ class Steps:
         console: Where bars are drawn; none is drawn without one, nor into a file or a pipe.
         done: The finished steps.
         started: Reading of the clock when the first could begin.
+        chapter: What the steps of now are about, where a journey has several parts; stands before their names.
     """
 
     console: Console | None = None
     done: list[Step] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
+    chapter: str = ""
 
     @contextmanager
     def step(self, name: str, total: float | None = None) -> Iterator[Step]:
         """Time what happens inside, under a bar of `total` advances (a spinner where that is not known)."""
-        step = Step(name)
+        step = Step(f"{self.chapter}: {name}" if self.chapter else name)
         started = time.perf_counter()
         if self.console is None or not self.console.is_terminal:
             yield step
         else:
             with _bar(self.console) as bar:
-                bar.add_task(name, total=total)
+                bar.add_task(step.name, total=total)
                 step._bar = bar  # noqa: SLF001 - the step is this module's own
                 yield step
         step.seconds = time.perf_counter() - started

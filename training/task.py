@@ -12,19 +12,37 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     import optuna
 
     from data.questions import Label, Rows
+    from data.sources import DataSet
     from features.spec import FeatureSet
     from training.baseline import Baseline
     from training.learner import Binary
     from training.metrics import Metric
     from training.payoff import Payoff
     from training.split import Temporal
+    from training.unlabelled import Unlabelled
 
 Parameters = Mapping[str, float | int | str | bool]
 Search = Callable[["optuna.Trial"], Parameters]
+
+
+@dataclass(frozen=True)
+class Example:
+    """Data that show what a task does, for whoever has none of their own.
+
+    Attributes:
+        folder: Name of the folder that they are put in, once.
+        title: What is done to have them, as a step of a journey.
+        made: Puts them into a folder, or finds them there.
+    """
+
+    folder: str
+    title: str
+    made: Callable[[Path], DataSet]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +53,8 @@ class Task:
         name: How the command line, the bundle folder and the tracked runs call it.
         rows: What is scored: one row an entity at a moment.
         label: What turned out to be true, and from when it could be known.
-        unit: The column whose values are independent of each other; intervals resample it.
+        unit: The column whose values are independent of each other; intervals resample it. It may be the one that the
+            rows are linked by.
         features: What is known about a row at its moment.
         split: How time divides the rows; nothing of the test is seen before the last step.
         learner: The model and its parameters before the search.
@@ -44,6 +63,9 @@ class Task:
         payoff: What each action earns in fen for each outcome.
         baselines: What a sensible person would use instead; all are reported beside the model.
         slices: Columns of the rows by whose values the report is repeated.
+        unlabelled: What is learned from rows whose label has not closed by the cut, or that never get one; None where
+            they are left out.
+        example: Data that show what it does; None where there are none.
     """
 
     name: str
@@ -58,6 +80,8 @@ class Task:
     payoff: Payoff
     baselines: tuple[Baseline, ...] = ()
     slices: tuple[str, ...] = ()
+    unlabelled: Unlabelled | None = None
+    example: Example | None = None
 
     def cut_at(self, test_from: datetime) -> Task:
         """The same task with its test beginning at another moment, and its folds cut anew."""

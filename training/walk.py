@@ -26,7 +26,7 @@ from training.steps import Steps
 from training.tracking import client, store, track
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from data.sources import DataSet
@@ -193,16 +193,28 @@ def train(
     return Trained(fitted, released, tracked)
 
 
-def walk(task: Task, data_set: DataSet, *, now: datetime, home: Path, trials: int, seed: int, steps: Steps) -> Walked:
-    """Train a task, promote its model if no gate refuses, and serve one answer from it."""
+def walk(
+    journeys: Sequence[tuple[Task, DataSet]], *, now: datetime, home: Path, trials: int, seed: int, steps: Steps
+) -> Walked:
+    """Train tasks on their data, promote each model that no gate refuses, and serve one answer from each."""
+    arrived = {}
+    for task, data_set in journeys:
+        steps.chapter = task.name if len(journeys) > 1 else ""
+        arrived[task.name] = _arrived(task, data_set, now=now, home=home, trials=trials, seed=seed, steps=steps)
+    steps.chapter = ""
+    return Walked(steps, time.perf_counter() - steps.started, arrived, store(home).command)
+
+
+def _arrived(
+    task: Task, data_set: DataSet, *, now: datetime, home: Path, trials: int, seed: int, steps: Steps
+) -> Arrived:
     trained = train(task, data_set, now=now, home=home, trials=trials, seed=seed, steps=steps)
     with steps.step("promote"):
         alias, verdict = _promoted(task, home)
     with steps.step("serve one answer over HTTP") as step:
         served = _served(trained.fitted, home, alias)
         step.rows = 1
-    arrived = Arrived(trained, alias, verdict, served)
-    return Walked(steps, time.perf_counter() - steps.started, {task.name: arrived}, store(home).command)
+    return Arrived(trained, alias, verdict, served)
 
 
 def _check(data_set: DataSet, now: datetime, steps: Steps) -> None:

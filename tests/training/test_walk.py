@@ -30,15 +30,24 @@ METRICS = ("average_precision", "roc_auc")
 BASELINES = ("past_redemption_rate", "logistic_regression")
 STEPS = [
     "read Complete Journey",
-    "check the tables",
-    "build features",
-    "search parameters",
-    "fit and calibrate",
-    "judge on the test",
-    "export and prove parity",
-    "track in MLflow",
-    "promote",
-    "serve one answer over HTTP",
+    "simulate a small world",
+    *(
+        f"{task}: {name}"
+        for task in ("coupon", "fraud")
+        for name in (
+            "check the tables",
+            "build features",
+            "search parameters",
+            "fit and calibrate",
+            "judge on the test",
+            "look for leakage",
+            "replay event by event",
+            "export and prove parity",
+            "track in MLflow",
+            "promote",
+            "serve one answer over HTTP",
+        )
+    ),
 ]
 
 
@@ -80,7 +89,7 @@ def test_standard_output_is_one_json_object_and_nothing_else(journey):
 
 def test_the_object_has_the_keys_that_were_promised(journey):
     assert set(journey.result) == {"seconds", "steps", "tasks", "mlflow"}
-    assert set(journey.result["tasks"]) == {"coupon"}
+    assert set(journey.result["tasks"]) == {"coupon", "fraud"}
     assert set(journey.coupon) >= {"metrics", "baselines", "parity", "served"}
     assert set(journey.coupon["metrics"]) == set(METRICS)
     assert set(journey.coupon["baselines"]) == set(BASELINES)
@@ -92,6 +101,19 @@ def test_every_step_is_named_timed_and_in_order(journey):
     assert [step["name"] for step in steps if step["name"] in STEPS] == STEPS
     assert all(set(step) == {"name", "seconds", "rows"} and step["seconds"] >= 0 for step in steps)
     assert sum(step["seconds"] for step in steps) <= journey.result["seconds"] < 300
+
+
+def test_scans_of_a_small_world_are_judged_and_one_is_answered(journey):
+    fraud = journey.result["tasks"]["fraud"]
+    assert fraud["parity"]["wrong_leaves"] == fraud["parity"]["max_raw_difference"] == 0
+    assert set(fraud["baselines"]) == {"analyst_rules", "lightgbm_without_rings", "isolation_forest"}
+    assert (
+        fraud["metrics"]["average_precision"]["value"]
+        > fraud["baselines"]["analyst_rules"]["average_precision"]["value"]
+    )
+    (answer,) = fraud["served"]["answers"]
+    assert answer["action"] in {"pay", "reduce", "step_up", "hold", "block"}
+    assert all(reason["code"] and reason["sentence"] and reason["sentence_zh"] for reason in answer["reasons"])
 
 
 def test_the_split_is_the_one_of_the_task(journey):
@@ -206,6 +228,7 @@ def test_nothing_is_left_aside(journey):
         "mlartifacts",
         "mlflow.db",
         "studies",
+        "world",
     }
     assert [path.name for path in journey.home.parent.iterdir()] == ["var"]
 
@@ -295,7 +318,7 @@ def test_a_second_fit_goes_on_from_the_first(journey, again):
     fitted, seconds = again
     first = {step["name"]: step["seconds"] for step in journey.result["steps"]}
     assert fitted.built.reused
-    assert seconds["build features"] < first["build features"] / 4
+    assert seconds["build features"] < first["coupon: build features"] / 4
     assert fitted.record.as_dict()["search"] == journey.coupon["search"]
 
 

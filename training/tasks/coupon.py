@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from data.journey import complete_journey
 from data.questions import REDEEMED, SENDS
 from features.coupon import COUPON
 from training.baseline import logistic_regression, single_feature
@@ -12,7 +13,7 @@ from training.learner import Binary
 from training.metrics import average_precision, roc_auc
 from training.payoff import Payoff
 from training.split import Temporal
-from training.task import Task
+from training.task import Example, Task
 
 if TYPE_CHECKING:
     import optuna
@@ -112,6 +113,7 @@ TASK = Task(
     ),
     baselines=(single_feature("past_redemption_rate", "member_redemption_rate"), logistic_regression()),
     slices=("kind",),
+    example=Example("journey", "read Complete Journey", complete_journey),
 )
 """The pay-off assumes that a booklet costs 50 fen to print and post, and that a member who redeems brings 400 fen of
 margin. Put the campaign's own figures here; actions and their thresholds follow.

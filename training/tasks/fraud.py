@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from data.questions import SCANS, WOOL
+from data.world.example import small_world
 from features.rfm import RFM
 from features.ring import RING
 from features.scan import SCAN
@@ -15,7 +16,7 @@ from training.metrics import average_precision, tpr_at
 from training.rules import Circumstance
 from training.scan_costs import ScanCosts
 from training.split import Temporal
-from training.task import Task
+from training.task import Example, Task
 from training.unlabelled import Unlabelled
 
 if TYPE_CHECKING:
@@ -138,4 +139,5 @@ TASK = Task(
     ),
     slices=("campaign_id", "entry", "status", "new_member"),
     unlabelled=Unlabelled(),
+    example=Example("world", "simulate a small world", small_world),
 )
