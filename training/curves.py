@@ -62,17 +62,17 @@ def _calibration(fitted: Fitted) -> Figure:
 
 
 def _money(fitted: Fitted) -> Figure:
-    """Fen earned a row if the top share of the ranking got the first action and the rest the second."""
+    """Fen earned a row if the likeliest share of rows got an action and the rest the passive one."""
     said, payoff = fitted.predictions, fitted.model.task.payoff
-    worth = earnings(payoff, said.label, said.stakes).T
+    passive, *others = earnings(payoff, said.label, said.stakes).T
     order = np.argsort(-said.probability, kind="stable")
     figure, axes = _axes("share of rows, likeliest first", "fen a row")
     shares = np.arange(len(order) + 1) / len(order)
-    for number, action in enumerate(payoff.actions[:-1]):
-        gained = np.append(0.0, np.cumsum((worth[number] - worth[-1])[order]))
-        axes.plot(
-            shares, (gained + worth[-1].sum()) / len(order), label=f"{action}, else {payoff.actions[-1]}", color=OURS
-        )
+    shades = np.linspace(1.0, 0.3, len(others))
+    for action, worth, shade in zip(payoff.actions[1:], others, shades, strict=True):
+        gained = np.append(0.0, np.cumsum((worth - passive)[order]))
+        label = f"{action}, else {payoff.actions[0]}"
+        axes.plot(shares, (gained + passive.sum()) / len(order), label=label, color=OURS, alpha=shade)
     axes.axhline(fitted.record.money["model"].value, color=THEIRS, linestyle="--", label="the model's own actions")
     axes.set_title("what the actions earn")
     axes.legend(frameon=False)
