@@ -57,10 +57,15 @@ class CampaignSettings:
         promotions: Promotions in 90 days: a third of the categories, better odds, in all or half of the cities.
         promotion_days: Least and most days that one lasts.
         promotion_odds: Least and greatest odds.
-        promotion_prizes: Likewise of promotions, as of the other kinds below.
+        promotion_prizes: Prizes of promotions, as `evergreen_prizes`.
         launches: New products in 90 days, with the best odds for a few days.
+        launch_days: How many days a launch lasts.
+        launch_odds: Chance of a prize for a scan of a product that is launched.
+        launch_prizes: Prizes of launches, as `evergreen_prizes`.
         live_streams: Live streams in 90 days, minutes of an evening in which linked scans win often.
         live_minutes: Least and most minutes that one lasts.
+        live_odds: Chance of a prize for a scan linked to a live stream.
+        live_prizes: Prizes of live streams, as `evergreen_prizes`.
         flash_sales: Flash sales in 90 days.
         flash_minutes: How long one stays open; its stock is gone far sooner.
         flash_shoppers: Share of the members who honestly try one flash sale.

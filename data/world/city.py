@@ -68,6 +68,19 @@ class CitySettings:
     """The cities of the world: real names and centres, invented streets.
 
     Sizes fall by rank to the power `zipf` (Zipf's law has 1; the urban cores of a chain differ less, assumed).
+
+    Attributes:
+        towns: the cities by size, largest first: real names and centres (WGS-84, degrees).
+        districts: names of a city's districts, alike in every city, the centre first; as many as `land.districts`.
+        people: people who live in all the cities together, members or not; assumed.
+        zipf: power by which a city's share of the people falls with its rank; 0 would make all cities equal. Assumed.
+        land: where people live and work, and what they earn.
+        places: points of interest and the rivals' shops.
+        stores: the chain's own stores.
+        sites: what landlords offer.
+        sales: the stores' season and luck.
+        estimates: how well the tables know all that.
+        gravity: how shoppers choose a shop.
     """
 
     towns: tuple[Town, ...] = (

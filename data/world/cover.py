@@ -28,7 +28,19 @@ _BLOCKS_A_FAMILY: Final = 1 << 16
 
 @dataclass(frozen=True)
 class CoverSettings:
-    """Share of each family's accounts behind which somebody shops as other people do; assumed."""
+    """Share of each family's accounts behind which somebody shops as other people do; assumed.
+
+    Attributes:
+        device_farm: of accounts on racks of phones in a room.
+        rented_phones: of accounts of people who lend their own phones to a task board.
+        cap_resale: of accounts that scan bottle caps bought by the sack.
+        leaked_codes: of accounts that empty lists of codes that never saw a product.
+        referral_star: of referral stars and the newcomers they bring for the prize.
+        bonus_hunters: of people with phones of their own who strike together when prizes rise.
+        flash_bots: of accounts that a script drives in flash sales.
+        cloned_codes: of accounts that scan codes photographed in shops before the goods are sold.
+        store_clerks: of staff who scan their own shelves.
+    """
 
     device_farm: float = 0.15
     rented_phones: float = 0.9

@@ -46,6 +46,18 @@ class GravitySettings:
     floor does not sell twice as much; 115 yuan a head and month for fruit, dairy, drinks and snacks is about a seventh
     of urban spending on food, tobacco and alcohol (National Bureau of Statistics, about 800 yuan in 2023); the rest is
     assumed, and set so that a neighbourhood store takes some 20 000 yuan a square metre and year.
+
+    Attributes:
+        residents: those who shop from home.
+        passers: those who shop on their way.
+        area_power: elasticity of a shop's attraction to its sales floor; assumed.
+        area_unit_m2: floor at which a shop has attraction 1, a neighbourhood store's.
+        floor_km: distance below which nearer draws no more; assumed.
+        income_power: elasticity of what a head spends on what the brand sells to the income of its cell, relative
+            to the city's mean; assumed.
+        complements: sorts of places that draw shoppers to a shop nearby, each with its strength c: n of them multiply
+            attraction by (1 + n) to the power c. Assumed.
+        complement_km: how near such a place must be; assumed.
     """
 
     residents: Segment = Segment(decay=1.9, elsewhere=6.0, yuan=115.0, formats=(1.0, 0.6, 1.1))

@@ -20,23 +20,44 @@ class LandSettings:
     Density falls exponentially from each centre (C. Clark 1951, Urban population densities); the sizes of centres,
     the roughness and the correlation lengths are assumed. Income a household follows China's urban disposable income
     of 2023 (National Bureau of Statistics: 51 821 yuan a head), taken times 2.6 heads.
+
+    Attributes:
+        cell_km2: area of a cell, the square in which people, jobs and income are counted.
+        people_a_cell: mean people a cell, so that a city gets as many cells as its people need; assumed.
+        subcentres: least and most secondary centres within a city, each with homes and jobs of its own; assumed.
+        satellites: least and most towns beyond a city's edge; assumed.
+        density_scale: how fast density falls from the main centre: the distance over which it falls to 37 %, as a share
+            of the city's radius. Assumed.
+        density_sd: roughness: standard deviation of the logarithm of a cell's density around that fall; assumed.
+        density_length_km: how far apart cells must be for their roughness to differ; assumed.
+        jobs_a_head: jobs for each who lives in the city; assumed.
+        jobs_scale: the same fall for jobs, as a share of that of people: jobs lie closer to the centres. Assumed.
+        jobs_sd: roughness of jobs, as `density_sd`, but alike within 0.8 km only; assumed.
+        income_yuan: what a household of a typical cell has a year; the source is above.
+        income_sd: standard deviation of the logarithm of a cell's income: rich and poor quarters. Assumed.
+        income_length_km: size of such a quarter, as `density_length_km`; assumed.
+        income_towards_centre: how much more the logarithm of income is at a centre than far from all; assumed.
+        taste_sd: hidden, in no table: how much more or less a cell likes what the brand sells, standard deviation of
+            the logarithm of its demand. Assumed.
+        taste_length_km: size of the quarters that share a taste, as `density_length_km`; assumed.
+        districts: districts of a city: a central one, and the others around it.
     """
 
     cell_km2: float = 0.5
     people_a_cell: float = 2000.0
     subcentres: tuple[int, int] = (2, 5)
     satellites: tuple[int, int] = (1, 3)
-    density_scale: float = 0.42  # of the city's radius: how fast density falls
+    density_scale: float = 0.42
     density_sd: float = 0.45
     density_length_km: float = 1.6
     jobs_a_head: float = 0.48
-    jobs_scale: float = 0.4  # of the scale of people: jobs lie closer to the centres
+    jobs_scale: float = 0.4
     jobs_sd: float = 0.6
     income_yuan: float = 135_000.0
     income_sd: float = 0.3
     income_length_km: float = 2.5
     income_towards_centre: float = 0.25
-    taste_sd: float = 0.16  # hidden: how much more or less a cell likes what the brand sells
+    taste_sd: float = 0.16
     taste_length_km: float = 1.5
     districts: int = 6
 

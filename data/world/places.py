@@ -50,6 +50,24 @@ class PlaceSettings:
 
     `passers` of a metro exit is near the rides an exit of a large network (some 10 million rides a day over some
     1 500 exits, halved for smaller cities); the others are assumed.
+
+    Attributes:
+        sorts: the sorts of places, with how many there are, where they settle, whom they bring by and how they compete.
+        passing_a_neighbour: passages a day in the own cell for each who lives there; assumed.
+        passing_a_worker: the same for each job; assumed.
+        reach_km: how far around a place those whom it brings pass by, standard deviation; assumed.
+        metro_people: people of a city from which on it has a metro; assumed.
+        people_a_line: people for each metro line of such a city; assumed.
+        station_km: from one station of a line to the next; assumed.
+        exits: least and most exits of a station; assumed.
+        exit_sd_km: how far an exit lies from its station to the east and to the north, standard deviation; assumed.
+        beside_sd_km: how far a place that settles beside another lies from it, likewise; assumed.
+        strength_sd: hidden: rivals' shops differ in size and skill; standard deviation of the logarithm of one shop's
+            pull. Assumed.
+        brand_sd: hidden: rivals' brands are liked more or less, alike in all cities; the same of all shops of a brand.
+            Assumed.
+        years_recent: share of places opened within the last five years; the others on any day since their sort
+            is about. Assumed.
     """
 
     sorts: tuple[Sort, ...] = (
@@ -68,18 +86,18 @@ class PlaceSettings:
         Sort("fruit_shop", 0.9, 0.9, 0.1, clustered=0.3, since=2014, brands=3, strength=0.3),
         Sort("convenience_store", 1.8, 0.5, 0.5, clustered=0.5, since=2013, brands=4, strength=0.14),
     )
-    passing_a_neighbour: float = 0.25  # passages a day in the own cell for each who lives there
+    passing_a_neighbour: float = 0.25
     passing_a_worker: float = 0.6
-    reach_km: float = 0.6  # how far around a place those whom it brings pass by
-    metro_people: float = 1_000_000.0  # cities below have no metro
+    reach_km: float = 0.6
+    metro_people: float = 1_000_000.0
     people_a_line: float = 450_000.0
     station_km: float = 1.4
     exits: tuple[int, int] = (2, 4)
     exit_sd_km: float = 0.1
     beside_sd_km: float = 0.12
-    strength_sd: float = 0.3  # hidden: rivals' shops differ in size and skill
+    strength_sd: float = 0.3
     brand_sd: float = 0.2
-    years_recent: float = 0.35  # share opened within the last five years
+    years_recent: float = 0.35
 
 
 @dataclass(frozen=True)

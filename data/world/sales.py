@@ -42,6 +42,15 @@ class SalesSettings:
     """Season and luck; assumed, with a summer of fruit and drinks and presents before New Year.
 
     Luck is multiplicative, of mean 1, and lasts: each month keeps `luck_kept` of the last one's.
+
+    Attributes:
+        months: calendar months of sales that the tables show for each store, the last ones whose books are closed.
+        season: factor of each calendar month on what a store takes, January first.
+        new_year_days: days before Chinese New Year on which presents are bought.
+        new_year_lift: what such a day adds to a store's takings, as a share of them.
+        luck_sd: standard deviation of the logarithm of a store's luck in a month, which no table explains.
+        luck_kept: share of a month's luck that lasts into the next month: its correlation.
+        town_sd: the same as `luck_sd` for what all stores of a city share in a month; none of it lasts.
     """
 
     months: int = 36

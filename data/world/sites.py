@@ -19,11 +19,26 @@ class SiteSettings:
     """The landlords' offers; all assumed, with rents of some five yuan a square metre and day.
 
     Rent follows what everybody can see, the people and passers around and their income, not what sales turn out to be.
+
+    Attributes:
+        sites: candidates for new stores, of all cities together.
+        judgement_sd: how far what landlords have to let strays from the best cells: standard deviation of the logarithm
+            of a cell's rating.
+        evenness: power of a cell's worth in the choice: below 1 reaches further out than stores do.
+        spread: how candidates lie to each other and to own stores.
+        rent_yuan_m2: median rent a square metre and month, of 300 square metres in a cell of mean worth and income.
+        rent_worth_power: elasticity of the rent a square metre to the people and passers of the cell.
+        rent_income_power: the same to the income of its households.
+        rent_area_power: the same to the floor: large floors cost less a square metre.
+        rent_sd: standard deviation of the logarithm of what landlords ask beyond that.
+        fitting_yuan_m2: what fitting out and opening costs, once, for each square metre.
+        fitting_yuan: what it costs besides, whatever the floor.
+        fitting_sd: standard deviation of the logarithm of the whole cost.
     """
 
     sites: int = 80
     judgement_sd: float = 1.0
-    evenness: float = 0.6  # power of a cell's worth in the choice: below 1 reaches further out than stores do
+    evenness: float = 0.6
     spread: Spread = field(default_factory=lambda: Spread(infill_share=0.4, infill_km=(0.3, 1.2), spacing_km=0.25))
     rent_yuan_m2: float = 170.0
     rent_worth_power: float = 0.35

@@ -29,6 +29,7 @@ class Spread:
         infill_share: share that is sought near another shop.
         infill_km: how far from it, least and most.
         spacing_km: least distance between two, where one can be found in so many `tries`.
+        tries: places looked at for one shop before the last is taken, too near or not; assumed.
     """
 
     infill_share: float
@@ -39,31 +40,55 @@ class Spread:
 
 @dataclass(frozen=True)
 class StoreSettings:
-    """The chain as it stands when the world starts; all assumed, but for the issue's numbers of stores and closings.
+    """The chain as it stands when the world starts; all assumed.
 
     A site is chosen for the people and passers around it, judged with error, and a good part of openings fills in
     near another store, as chains do to hold a quarter of a town: so stores are clustered and take from each other.
+
+    Attributes:
+        stores: own stores of all cities together, those closed since among them (assumed).
+        closed_share: share of them that shut again before the world starts (assumed).
+        formats: names of the formats; the tuples of three below are in this order.
+        format_shares: share of each format among stores in cells at `format_pivot`.
+        format_lean: how the logarithm of each format's odds changes from the cells with the fewest passers for each who
+            lives there to those with the most: express stores go where people pass.
+        format_pivot: rank of a cell by that, 0 to 1, at which the shares hold.
+        area_m2: median sales floor of each format.
+        area_sd: standard deviation of the logarithm of the floor within a format.
+        first_year: year of the first openings.
+        young_share: share opened within the last `ripening_months`.
+        judgement_sd: error of the chain in rating a cell when it opened, standard deviation of the logarithm.
+        passers_weight: weight of passers in that rating; the rest is that of the people who live there.
+        spread: how the stores lie to each other.
+        quality_sd: hidden, in no table: management, corner and frontage; standard deviation of the logarithm of
+            attraction.
+        ripening_months: months from opening until a store has its mature attraction, median.
+        ripening_sd: hidden: standard deviation of the logarithm of those months.
+        closing_after_months: months after opening: soonest that a store closes, and how old one must be when the world
+            starts to be among those that closed.
+        closing_choice: how strongly closings follow poor takings for the floor; 0 would close any store alike.
+        newborn: attraction of a store on its first day, as a share of that of the same store when mature.
     """
 
     stores: int = 260
     closed_share: float = 0.12
     formats: tuple[str, str, str] = ("neighbourhood", "express", "flagship")
     format_shares: tuple[float, float, float] = (0.6, 0.25, 0.15)
-    format_lean: tuple[float, float, float] = (-0.8, 2.4, 0.0)  # as more pass for each who lives there
-    format_pivot: float = 0.75  # rank of that among cells, at which the shares hold
+    format_lean: tuple[float, float, float] = (-0.8, 2.4, 0.0)
+    format_pivot: float = 0.75
     area_m2: tuple[float, float, float] = (300.0, 120.0, 650.0)
     area_sd: float = 0.28
     first_year: int = 2018
-    young_share: float = 0.16  # opened within the last ripening time
+    young_share: float = 0.16
     judgement_sd: float = 0.7
     passers_weight: float = 0.35
     spread: Spread = Spread(infill_share=0.35, infill_km=(0.45, 1.3), spacing_km=0.4)
-    quality_sd: float = 0.12  # hidden: log attraction by management, corner, frontage
+    quality_sd: float = 0.12
     ripening_months: float = 18.0
     ripening_sd: float = 0.12
-    closing_after_months: tuple[float, float] = (9.0, 14.0)  # soonest, and how old a store must be to be thought of
-    closing_choice: float = 1.3  # how strongly closings follow poor takings for the floor
-    newborn: float = 0.45  # attraction of a new store, as a share of the same store when mature
+    closing_after_months: tuple[float, float] = (9.0, 14.0)
+    closing_choice: float = 1.3
+    newborn: float = 0.45
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
-from benchmarks.curves import draw, figures_page, parameters_page
+from benchmarks.curves import INTO, draw, figures_page, parameters_page
 from benchmarks.log import SkewedLog
+from benchmarks.world import PRESET
 from data.sources import open_folder
 from data.world.preset import PRESETS
 
@@ -46,6 +48,31 @@ def test_the_frozen_preset_has_a_page():
     page = parameters_page(PRESETS["world/v1"])
     assert page.count("\n## ") > 20
     assert "`shared_lines`" in page
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_no_parameter_of_a_preset_lacks_a_meaning(name):
+    rows = [line for line in parameters_page(PRESETS[name]).splitlines() if line.startswith("| `")]
+    assert len(rows) > 300
+    assert not [row for row in rows if row.endswith("|  |")]
+
+
+def test_a_parameter_without_a_meaning_shows():
+    @dataclass(frozen=True)
+    class Untold:
+        phones: int = 3
+
+    @dataclass(frozen=True)
+    class Preset:
+        name: str = "world/untold"
+        untold: Untold = field(default_factory=Untold)
+
+    assert "| `phones` | `3` |  |" in parameters_page(Preset())
+
+
+def test_the_page_of_parameters_is_up_to_date():
+    kept = (INTO / "parameters.md").read_text(encoding="utf-8")
+    assert kept == parameters_page(PRESETS[PRESET]), "write parameters_page(PRESETS[PRESET]) there again"
 
 
 def test_figures_say_what_is_beyond_its_tolerance():
