@@ -22,7 +22,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-run: setup ## the main job: real coupons from raw purchases to an answer over HTTP
+run: setup ## the main job: real coupons and simulated scans, from raw tables to an answer over HTTP
 	@$(BIN)/shepherd run
 
 test: setup ## style, types, import direction, and every fast test

@@ -148,14 +148,14 @@ class Learned:
     def of(cls, past: Iterable[Requests]) -> Learned:
         """Fits on verdicts; requests without one count as honest, which dilutes the scores and keeps their order."""
         sales = list(past)
-        matrix = np.concatenate([_matrix(one) for one in sales])
+        matrix = np.concatenate([matrix_of(one) for one in sales])
         known = np.concatenate([one.known_wool for one in sales]).astype(np.float64)
         data = lgb.Dataset(matrix, known, feature_name=list(ASKED_OF.names), params=_PARAMETERS)
         return cls(lgb.train(_PARAMETERS, data, num_boost_round=_ROUNDS))
 
     def score(self, requests: Requests) -> Reals:
         """The raw score."""
-        return np.asarray(self.booster.predict(_matrix(requests), raw_score=True, num_threads=1), np.float64)
+        return np.asarray(self.booster.predict(matrix_of(requests), raw_score=True, num_threads=1), np.float64)
 
 
 def read_requests(folder: Path) -> Requests:
@@ -195,11 +195,19 @@ def read_requests(folder: Path) -> Requests:
     return Requests(folder, table.select(["row_id", "as_of", *asked]), _flags(table, "known"), sales)
 
 
-def _matrix(requests: Requests) -> Reals:
+def matrix_of(requests: Requests, names: Sequence[str] = ASKED_OF.names) -> Reals:
+    """What is known of each request, shape (requests, names); NaN for what is not, and for what `ASKED_OF` leaves out.
+
+    Args:
+        requests: Whose.
+        names: Features.
+    """
+    asked = ASKED_OF.only(*(name for name in ASKED_OF.names if name in names))
     with open_folder(requests.folder).connect() as connection:
-        values = compute(ASKED_OF, connection, requests.rows)
-    columns = [values[name].cast(pa.float64()).to_numpy(zero_copy_only=False) for name in ASKED_OF.names]
-    return np.column_stack(columns)
+        values = compute(asked, connection, requests.rows)
+    left_out = np.full(len(requests.sales.sale), np.nan)
+    columns = {name: values[name].cast(pa.float64()).to_numpy(zero_copy_only=False) for name in asked.names}
+    return np.column_stack([columns.get(name, left_out) for name in names])
 
 
 def _whole(table: pa.Table, name: str) -> Int64:

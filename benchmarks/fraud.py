@@ -1,6 +1,6 @@
 """Judges the fraud task by the truth: against every baseline, unseen families, attackers that adapt, and in money.
 
-    python -m benchmarks.fraud            # hours: three worlds of a million scans, and nine with an unseen family
+    python -m benchmarks.fraud            # hours: three worlds of a million scans, flash sales, nine unseen families
     python -m benchmarks.fraud --quick    # one small world and two unseen families
     python -m benchmarks.fraud --world DIR    # judges on a world that is there
 
@@ -28,6 +28,8 @@ import numpy as np
 
 from benchmarks.bots import bot_bidders_auc
 from benchmarks.clicks import clicks
+from benchmarks.flash import OVERRUN
+from benchmarks.flash import measure as measure_sales
 from benchmarks.judged import (
     MODEL,
     RESAMPLES,
@@ -41,7 +43,7 @@ from benchmarks.judged import (
     together,
     top_calibration,
 )
-from benchmarks.learned import fitted, learn
+from benchmarks.learned import AtSales, fitted, learn
 from benchmarks.margins import real_data
 from benchmarks.truth import ALL, TEST_DAYS
 from benchmarks.unseen import WOOL, morning, unseen_families
@@ -58,7 +60,10 @@ if TYPE_CHECKING:
 PRESET: Final = "world/v1"
 MONTH: Final = timedelta(days=30)
 _MONTH_OLD: Final = "month_old"
+_STOCK: Final = ("flash_sale_stock_share", "rate_limit_stock_share")
 _JUDGES: Final = 20250303
+_OTHER_PEOPLE: Final = 10
+"""Added to a world's seed for the flash sales that its model judges, that nobody in them was learned from."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,14 @@ FULL: Final = Plan()
 QUICK: Final = Plan(members=6_000, days=45, seeds=(1,), unseen=("device_farm", "store_clerks"), resamples=200)
 
 
-def judge(folder: Path, days: int, resamples: int = RESAMPLES) -> dict[str, Any]:
+def judge(folder: Path, days: int, resamples: int = RESAMPLES, sales: Path | None = None) -> dict[str, Any]:
     """The fraud task on one world: nested figures, each an `Interval`.
 
     Args:
         folder: Where `shepherd simulate` wrote it.
         days: Its length; the last fourteen are judged.
         resamples: How many draws.
+        sales: Another world, whose flash sales the model judges too; none if not given.
     """
     world, since = open_folder(folder), morning(days - TEST_DAYS)
     with tempfile.TemporaryDirectory(prefix="shepherd-learned-") as home:
@@ -117,6 +123,9 @@ def judge(folder: Path, days: int, resamples: int = RESAMPLES) -> dict[str, Any]
             "money_fen_a_thousand": saved["fen_a_thousand"],
             "honest_blocked": honest_blocked(harmed, truth, _JUDGES, resamples),
         }
+    if sales is not None:
+        stock = measure_sales([], [sales], AtSales(learned.fitted.model))
+        found |= {name: Interval(**stock[name]) for name in _STOCK}
     del found["families"][ALL]
     return found
 
@@ -148,11 +157,13 @@ def measure(plan: Plan, folder: Path, real: Path) -> dict[str, Any]:
     skipped: dict[str, str] = {}
     worlds = []
     for seed in plan.seeds:
-        home = folder / f"seed-{seed}"
+        home, sales = folder / f"seed-{seed}", folder / f"sales-{seed}"
         simulate(Request(PRESET, plan.members, plan.days, seed), home)
-        worlds.append(judge(home, plan.days, plan.resamples))
+        simulate(Request(OVERRUN, plan.members, plan.days, seed + _OTHER_PEOPLE), sales)
+        worlds.append(judge(home, plan.days, plan.resamples, sales))
         _tell(f"world of seed {seed}", as_json(worlds[-1]))
-        shutil.rmtree(home)
+        for made in (home, sales):
+            shutil.rmtree(made)
     request = Request(PRESET, plan.members, plan.days, plan.seeds[0])
     unseen = unseen_families(fitted, request, plan.days - TEST_DAYS, folder, plan.unseen, plan.resamples)
     skipped |= {f"unseen_families.{name}": "too long for --quick" for name in WOOL if name not in plan.unseen}
@@ -166,15 +177,14 @@ def measure(plan: Plan, folder: Path, real: Path) -> dict[str, Any]:
 
 def without_a_figure(found: dict[str, Any], skipped: dict[str, str]) -> dict[str, Any]:
     """The figures with null for each that is not there; `skipped` is told why."""
-    missing = {
-        "flash_sale_stock_share": "python -m benchmarks.flash measures it",
-        "adapting": "benchmarks.cosimulation plays it; no judge scores scans one at a time there yet",
-    }
+    missing = {"adapting": "benchmarks.cosimulation plays it; no judge scores scans one at a time there yet"}
+    stock = {name: found.get(name) for name in _STOCK}
+    missing |= {name: "no world with flash sales beside the one that is judged" for name in _STOCK if not stock[name]}
     baselines = dict(found["baselines"])
     if baselines.setdefault(_MONTH_OLD, None) is None:
         missing[f"baselines.{_MONTH_OLD}"] = "the world is too short for a model to be a month old"
     skipped |= missing
-    return {**found, "baselines": baselines, "flash_sale_stock_share": None, "adapting": None}
+    return {**found, "baselines": baselines, **stock, "adapting": None}
 
 
 def real_proxies(real: Path, skipped: dict[str, str]) -> dict[str, Any]:

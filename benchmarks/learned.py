@@ -17,9 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.flash import matrix_of
 from benchmarks.judged import MODEL, Said
 from benchmarks.truth import HONEST, truth_table
 from training.dataset import examples
+from training.learner import raw_scores
 from training.payoff import chosen_actions
 from training.pipeline import fit
 from training.tasks.fraud import TASK
@@ -28,13 +30,31 @@ from training.unlabelled import Past, scored
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from benchmarks.flash import Requests
     from data.sources import DataSet
     from training.dataset import Examples
-    from training.pipeline import Fitted
+    from training.pipeline import Fitted, Model
     from training.task import Task
 
 TRIALS: Final = 1
 _BASELINES_SEED: Final = 4
+
+
+@dataclass(frozen=True)
+class AtSales:
+    """The task's model as the judge of requests to buy, in a world that it was not taught on.
+
+    It is not told of prizes: those of a simulated sale went to whoever came first, not to whom the judge let through.
+
+    Attributes:
+        model: What was learned of scans.
+    """
+
+    model: Model
+
+    def score(self, requests: Requests) -> NDArray[np.float64]:
+        """The raw score of each request when it comes."""
+        return raw_scores(self.model.booster, matrix_of(requests, self.model.task.features.names).astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -22,6 +22,7 @@ from serving.contracts import (
 )
 from serving.decisions import thresholds
 from serving.edge import refusal
+from serving.holdout import Lottery
 from serving.recommender import Recommender  # noqa: TC001 - FastAPI reads the annotation when the routes are made
 from serving.rows import Columns, RowsRefused, answer_rows
 
@@ -54,11 +55,17 @@ class Desk:
         scorers: The model of each task; none until they are loaded.
         recommender: Ranks offers; None where their task has no model or nothing is loaded yet.
         obstacle: Why something is missing, for the operator.
+        key: The secret of the lot that lets some decisions through; None where no lot is drawn.
     """
 
     scorers: Mapping[str, Scorer]
     recommender: Recommender | None
     obstacle: str = ""
+    key: bytes | None = field(default=None, repr=False)
+
+    def lottery(self, task: str) -> Lottery | None:
+        """The lot of a task that is served; None where nothing is drawn."""
+        return Lottery.of(self.scorers[task].manifest.holdout, self.key)
 
 
 class UnknownTask(Exception):
@@ -120,18 +127,19 @@ async def offers(
 async def batch(task: Annotated[str, Path(max_length=LONGEST_ID)], desk: Ready, request: Request) -> Response:
     """Score up to 1,000 rows, each a JSON object a line with every feature of the model by name, null where unknown.
 
-    Where the pay-off hangs on what is at stake, or its cap on a group, a line says these too: see `/v1/models`.
+    Where the pay-off hangs on what is at stake, or its cap on a group, a line says these too: see `/v1/models`. Where
+    a lot lets some decisions through, a line also says what its decision is called, and its answer what was drawn.
     """
     if task not in desk.scorers:
         raise UnknownTask
-    answers = await run_in_threadpool(answer_rows, desk.scorers[task], await request.body())
+    answers = await run_in_threadpool(answer_rows, desk.scorers[task], await request.body(), desk.lottery(task))
     return Response(answers, media_type=JSON_LINES)
 
 
 @router.get("/v1/models", summary="The models that answer now", responses={503: {"model": ErrorAnswer}})
 async def models(desk: Ready) -> ModelsAnswer:
     """Say which versions answer, what they were trained on and how they were proved."""
-    return ModelsAnswer(models=tuple(_loaded(scorer.manifest) for scorer in desk.scorers.values()))
+    return ModelsAnswer(models=tuple(_loaded(one.manifest, desk.lottery(task)) for task, one in desk.scorers.items()))
 
 
 @router.get("/livez", summary="Whether the process answers at all")
@@ -183,14 +191,14 @@ async def not_ready(request: Request, error: Exception) -> JSONResponse:
     return refusal(503, "The service is not ready.", [problem], {"retry-after": "5"})
 
 
-def _loaded(manifest: Manifest) -> LoadedModel:
+def _loaded(manifest: Manifest, lottery: Lottery | None = None) -> LoadedModel:
     return LoadedModel(
         task=manifest.task,
         version=manifest.version,
         created=datetime.fromisoformat(manifest.created),
         feature_fingerprint=manifest.feature_fingerprint,
         features=manifest.feature_names,
-        also_asked=Columns.of(manifest).besides,
+        also_asked=Columns.of(manifest, lottery).besides,
         thresholds=_thresholds(manifest.payoff, manifest.prices.default),
         metrics=manifest.metrics,
         parity=manifest.parity_as_dict(),

@@ -114,10 +114,11 @@ def load(settings: Settings) -> Desk:
     for scorer in scorers.values():
         scorer.contributions(np.full((1, len(scorer.manifest.features)), np.nan, dtype=np.float32))
     if settings.task not in scorers:
-        return Desk(scorers, None, f"no {settings.pointer} of the task {settings.task!r}, which ranks offers")
+        obstacle = f"no {settings.pointer} of the task {settings.task!r}, which ranks offers"
+        return Desk(scorers, None, obstacle, settings.lottery_key())
     ranking = scorers[settings.task]
     book = open_book(settings.offers, ranking.manifest.feature_names, settings.campaigns)
-    return Desk(scorers, Recommender(ranking, book))
+    return Desk(scorers, Recommender(ranking, book), key=settings.lottery_key())
 
 
 def _served(settings: Settings) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Final, Literal
 import msgspec
 
 from data.errors import DataError, UsageError
+from serving.holdout import Holdout
 from serving.payoff import Payoff, Prices
 from serving.reason_codes import OTHER
 
@@ -75,6 +76,20 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_contribution_gap: float
 
 
+class Criteria(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a version has to show on the test to become champion, as its task declared it.
+
+    Attributes:
+        metrics: Names of those that decide.
+        rivals: What would be used instead of the model, which has to be ahead of each.
+        ablations: The model with something left out; none may be surely better than the model.
+    """
+
+    metrics: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
+    ablations: tuple[str, ...] = ()
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a bundle is: read it before trusting a number that came out of it.
 
@@ -94,6 +109,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         parity: The proof of the graph.
         metrics: Figures of the test set.
         files: sha256 of every other file.
+        criteria: What the figures have to show before it becomes champion.
+        holdout: How many decisions a lot lets through whatever the score; None where the task has none. The lot's key
+            is the service's own and stands in no bundle.
     """
 
     format_version: int
@@ -111,6 +129,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     parity: Parity
     metrics: dict[str, float]
     files: dict[str, str]
+    criteria: Criteria = Criteria()
+    holdout: Holdout | None = None
 
     @property
     def feature_names(self) -> tuple[str, ...]:

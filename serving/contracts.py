@@ -77,12 +77,26 @@ class OfferBody(_Body):
     reasons: tuple[ReasonBody, ...]
 
 
+class LotBody(_Body):
+    """What a log has to keep of the lot that lets some decisions through, whatever the score."""
+
+    decision_id: str = Field(description="As it was sent; the same id always draws the same lot.")
+    meant: str = Field(description="What earns most for this row, before the lot.")
+    allowed_at_random: bool = Field(description="Whether the lot let it through.")
+    propensity: float = Field(gt=0, le=1, description="The chance with which the action was taken.")
+    share: float = Field(ge=0, lt=1, description="The chance with which the lot falls on its like.")
+
+
 class RowAnswer(_Body):
     """One row of a task, scored: a line of the answer of `/v1/{task}/batch`."""
 
     probability: float = Field(ge=0, le=1, description="Calibrated chance of the outcome that the model predicts.")
-    action: str = Field(description="What earns most for this row.")
-    expected_value_fen: float = Field(description="What that action earns on average, in fen.")
+    action: str = Field(description="What to do: what earns most for this row, unless a lot lets it through.")
+    expected_value_fen: float = Field(description="What the action that earns most earns on average, in fen.")
+    lot: LotBody | None = Field(
+        description="Null where no lot was drawn: the task has no holdout, or the service no key. The action is then "
+        "the one that earns most."
+    )
     reasons: tuple[ReasonBody, ...]
 
 
@@ -122,7 +136,8 @@ class LoadedModel(_Body):
     feature_fingerprint: str
     features: tuple[str, ...]
     also_asked: tuple[str, ...] = Field(
-        description="What a row must say besides: the fen at stake, and the group of the cap on harm (a campaign)."
+        description="What a row must say besides: the fen at stake, the group of the cap on harm (a campaign), and "
+        "where a lot is drawn its decision_id."
     )
     thresholds: tuple[ThresholdBody, ...] = Field(description="Derived from the pay-off; empty with over two outcomes.")
     metrics: dict[str, float]

@@ -67,6 +67,73 @@ class Holdout:
 
 
 @dataclass(frozen=True)
+class Lot:
+    """What the log keeps of the lot of one decision, so that it can be weighed later (`training.decision_log`).
+
+    Attributes:
+        decision_id: What the decision is called; feedback on it names the same.
+        meant: The action that the policy chose, before the lot.
+        allowed_at_random: Whether the lot fell on it, so that the passive action is taken instead.
+        propensity: The chance with which the action was taken.
+        share: The chance with which the lot falls on its like.
+    """
+
+    decision_id: str
+    meant: str
+    allowed_at_random: bool
+    propensity: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Lottery:
+    """A task's holdout with the secret of this deployment.
+
+    Attributes:
+        holdout: The shares.
+        key: The secret, 16 to 64 bytes; it is in no bundle and is never shown.
+
+    Raises:
+        UsageError: The key is too short or too long.
+    """
+
+    holdout: Holdout
+    key: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a key before the first decision."""
+        _require_key(self.key)
+
+    @staticmethod
+    def of(holdout: Holdout | None, key: bytes | None) -> Lottery | None:
+        """None where nothing is drawn: the task has no holdout, or the service no key."""
+        return None if holdout is None or key is None else Lottery(holdout, key)
+
+    def draw(
+        self,
+        decision_id: Sequence[str],
+        meant: NDArray[np.int64],
+        group: Sequence[str | None] | None,
+        actions: Sequence[str],
+    ) -> tuple[NDArray[np.int64], tuple[Lot, ...]]:
+        """What is done, an index into the actions, shape (rows,), and what the log keeps of each decision.
+
+        Args:
+            decision_id: What each decision calls itself; the same id always draws the same lot.
+            meant: What the policy would do, an index into the actions, shape (rows,).
+            group: The value of the holdout's group column of each; None where it has none.
+            actions: Names of the pay-off's actions.
+        """
+        share = self.holdout.of(group, len(decision_id))
+        drawn = draw(decision_id, meant, share, self.key)
+        rows = zip(decision_id, meant, drawn.allowed_at_random, drawn.propensity, share, strict=True)
+        return drawn.action, tuple(
+            Lot(one, actions[action], bool(allowed), float(propensity), float(chance))
+            for one, action, allowed, propensity, chance in rows
+        )
+
+
+@dataclass(frozen=True)
 class Drawn:
     """Decisions after the lot: what the log has to keep of them, beside what the policy meant to do.
 
@@ -117,13 +184,17 @@ def lots(decision_id: Sequence[str], key: bytes) -> NDArray[np.float64]:
     Raises:
         UsageError: The key is too short or too long.
     """
+    _require_key(key)
+    keyed = hashlib.blake2b(key=key, person=_PURPOSE, digest_size=8)
+    return np.array([_lot(keyed.copy(), one) for one in decision_id], dtype=np.float64)
+
+
+def _require_key(key: bytes) -> None:
     if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
         raise UsageError(
             f"holdout: found a key of {len(key)} bytes, expected {SHORTEST_KEY} to {LONGEST_KEY}; draw one at random "
             "and keep it secret."
         )
-    keyed = hashlib.blake2b(key=key, person=_PURPOSE, digest_size=8)
-    return np.array([_lot(keyed.copy(), one) for one in decision_id], dtype=np.float64)
 
 
 def _lot(keyed: hashlib.blake2b, decision_id: str) -> float:

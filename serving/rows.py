@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 import msgspec
 import numpy as np
 
-from serving.contracts import Problem, ReasonBody, RowAnswer
+from serving.contracts import LONGEST_ID, LotBody, Problem, ReasonBody, RowAnswer
 from serving.decisions import decide
 from serving.reasons import explain
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.bundle import Manifest
+    from serving.holdout import Lot, Lottery
     from serving.scorer import Scorer
 
 MOST_ROWS: Final = 1_000
 MOST_PROBLEMS: Final = 10
+DECISION: Final = "decision_id"
 _LARGEST: Final = float(np.finfo(np.float32).max)
 Line: TypeAlias = dict[str, float | str | None]
 _decode = msgspec.json.Decoder(Line).decode
@@ -35,13 +37,16 @@ class RowsRefused(Exception):
         self.problems = tuple(problems)
 
 
-def answer_rows(scorer: Scorer, body: bytes) -> bytes:
+def answer_rows(scorer: Scorer, body: bytes, lottery: Lottery | None = None) -> bytes:
     """Score every line.
 
     Args:
         scorer: The model of the task.
         body: A JSON object a line: every feature of the model by name, a number or null; and where the pay-off asks for
             them, what is at stake (a number of fen) and the group of its cap (text or null), such as the campaign.
+            Where a lot is drawn, also the group of its shares, and what the decision is called: text, the same for the
+            same scan each time it is sent.
+        lottery: Lets some rows through; None where nothing is drawn.
 
     Returns:
         A `RowAnswer` a line.
@@ -50,21 +55,33 @@ def answer_rows(scorer: Scorer, body: bytes) -> bytes:
         RowsRefused: A line is no such object; the first ten problems of all lines are named.
     """
     manifest = scorer.manifest
-    rows = _read(Columns.of(manifest), body.splitlines())
+    rows = _read(Columns.of(manifest, lottery), body.splitlines())
     probability, contributions = scorer.probability(rows.features), scorer.contributions(rows.features)
-    action, value = decide(probability, manifest.payoff, rows.stake, rows.price(manifest))
+    meant, value = decide(probability, manifest.payoff, rows.stake, rows.price(manifest))
+    action, lots = _drawn(manifest, rows, meant, lottery)
     lines = (
         RowAnswer(
             probability=float(chance),
             action=manifest.payoff.actions[chosen],
             expected_value_fen=float(worth),
+            lot=None if lot is None else LotBody(**asdict(lot)),
             reasons=tuple(ReasonBody(**asdict(reason)) for reason in explain(manifest.features, row, moved)),
         )
-        for chance, chosen, worth, row, moved in zip(
-            probability, action, value, rows.features, contributions, strict=True
+        for chance, chosen, worth, lot, row, moved in zip(
+            probability, action, value, lots, rows.features, contributions, strict=True
         )
     )
     return b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
+
+
+def _drawn(
+    manifest: Manifest, rows: _Rows, meant: NDArray[np.int64], lottery: Lottery | None
+) -> tuple[NDArray[np.int64], Sequence[Lot | None]]:
+    """What is done after the lot, and what the log keeps of it."""
+    if lottery is None:
+        return meant, [None] * len(meant)
+    group = rows.text[lottery.holdout.group] if lottery.holdout.group else None
+    return lottery.draw([str(one) for one in rows.text[DECISION]], meant, group, manifest.payoff.actions)
 
 
 @dataclass(frozen=True)
@@ -74,18 +91,25 @@ class Columns:
     Attributes:
         features: The features of the model in order; a number or null each.
         stake: What is at stake, a number of fen; empty where the pay-off has none.
-        group: The group of the pay-off's cap, text or null; empty where it has none.
+        groups: The groups of the pay-off's cap and of the lot, text or null.
+        decision: What the decision is called, text; empty where no lot is drawn.
     """
 
     features: tuple[str, ...]
     stake: str
-    group: str
+    groups: tuple[str, ...]
+    decision: str
 
     @staticmethod
-    def of(manifest: Manifest) -> Columns:
-        """Those that a bundle asks for."""
-        cap = manifest.payoff.cap
-        return Columns(manifest.feature_names, manifest.payoff.stake, cap.group if cap else "")
+    def of(manifest: Manifest, lottery: Lottery | None = None) -> Columns:
+        """Those that a bundle asks for, and the lot where one is drawn."""
+        groups = (manifest.payoff.cap.group if manifest.payoff.cap else "", lottery.holdout.group if lottery else "")
+        return Columns(
+            manifest.feature_names,
+            manifest.payoff.stake,
+            tuple(dict.fromkeys(name for name in groups if name)),
+            DECISION if lottery else "",
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,20 +119,26 @@ class Columns:
     @property
     def besides(self) -> tuple[str, ...]:
         """Those that are asked for besides features."""
-        return tuple(name for name in (self.stake, self.group) if name)
+        return tuple(name for name in (self.stake, *self.groups, self.decision) if name)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Those of them that are text."""
+        return tuple(name for name in (*self.groups, self.decision) if name)
 
 
 class _Rows(NamedTuple):
-    """Lines as arrays: float32 features of shape (rows, features) with NaN for null, stakes and groups a row."""
+    """Lines as arrays: float32 features of shape (rows, features) with NaN for null, stakes, and text by column."""
 
     features: NDArray[np.float32]
     stake: NDArray[np.float64] | None
-    group: list[str | None] | None
+    text: dict[str, list[str | None]]
 
     def price(self, manifest: Manifest) -> NDArray[np.float64] | None:
-        if manifest.payoff.cap is None:
+        cap = manifest.payoff.cap
+        if cap is None:
             return None
-        return manifest.prices.of(self.group, len(self.features))
+        return manifest.prices.of(self.text[cap.group] if cap.group else None, len(self.features))
 
 
 def _read(columns: Columns, lines: Sequence[bytes]) -> _Rows:
@@ -126,7 +156,7 @@ def _read(columns: Columns, lines: Sequence[bytes]) -> _Rows:
     return _Rows(
         np.array(matrix, dtype=np.float32).reshape(len(rows), len(columns.features)),
         np.array([row[columns.stake] for row in rows], dtype=np.float64) if columns.stake else None,
-        [cast("str | None", row[columns.group]) for row in rows] if columns.group else None,
+        {name: [cast("str | None", row[name]) for row in rows] for name in columns.texts},
     )
 
 
@@ -148,7 +178,7 @@ def _line(columns: Columns, line: bytes, where: str) -> Line | list[Problem]:
 
 def _value_problems(columns: Columns, values: Line, where: str) -> list[Problem]:
     problems = []
-    numbers = [value for name, value in values.items() if name != columns.group and value is not None]
+    numbers = [value for name, value in values.items() if name not in columns.texts and value is not None]
     if any(isinstance(value, str) for value in numbers):
         problems.append(_problem(where, "text", "a number or null for each feature", "mend the line"))
     elif any(abs(value) > _LARGEST for value in numbers if not isinstance(value, str)):
@@ -157,9 +187,21 @@ def _value_problems(columns: Columns, values: Line, where: str) -> list[Problem]
     if stake is None or (not isinstance(stake, str) and stake < 0):
         expected = f"0 fen or more as {columns.stake}"
         problems.append(_problem(where, "no amount at stake", expected, "say what the row is about in fen"))
-    if columns.group and not isinstance(values.get(columns.group), str | None):
-        problems.append(_problem(where, "a number", f"text or null as {columns.group}", "put it in quotes"))
+    problems += [
+        _problem(where, "a number", f"text or null as {name}", "put it in quotes")
+        for name in columns.groups
+        if not isinstance(values.get(name), str | None)
+    ]
+    if columns.decision and columns.decision in values:
+        problems += _decision_problems(values[columns.decision], columns.decision, where)
     return problems
+
+
+def _decision_problems(value: float | str | None, name: str, where: str) -> list[Problem]:
+    if isinstance(value, str) and 1 <= len(value) <= LONGEST_ID:
+        return []
+    expected = f"text of 1 to {LONGEST_ID} characters as {name}"
+    return [_problem(where, "no name of the decision", expected, "send the id of the scan")]
 
 
 def _problem(where: str, found: str, expected: str, fix: str) -> Problem:

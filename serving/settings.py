@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data.errors import UsageError
 from serving.bundle import Pointer
+from serving.holdout import LONGEST_KEY, SHORTEST_KEY
+
+_KEY: Final = re.compile(f"(?:[0-9a-fA-F]{{2}}){{{SHORTEST_KEY},{LONGEST_KEY}}}")
 
 
 class Settings(BaseSettings):
@@ -22,6 +27,8 @@ class Settings(BaseSettings):
         offers: What `build` wrote for the task, Parquet (`SHEPHERD_OFFERS`).
         campaigns: The table `campaigns`, Parquet or CSV, if campaigns' times may have changed since the build
             (`SHEPHERD_CAMPAIGNS`).
+        holdout_key: The secret of the lot that lets some decisions through (`SHEPHERD_HOLDOUT_KEY`): 16 to 64 bytes in
+            hexadecimal digits, drawn at random. Without one no lot is drawn.
     """
 
     model_config = SettingsConfigDict(env_prefix="SHEPHERD_", frozen=True, extra="ignore")
@@ -32,6 +39,18 @@ class Settings(BaseSettings):
     bundles: Path = Field(default_factory=lambda known: known["home"] / "bundles")
     offers: Path = Field(default_factory=lambda known: known["home"] / "features" / f"{known['task']}.parquet")
     campaigns: Path | None = None
+    holdout_key: SecretStr | None = None
+
+    @field_validator("holdout_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _KEY.fullmatch(value.get_secret_value()):
+            raise ValueError(f"expected {SHORTEST_KEY} to {LONGEST_KEY} bytes in hexadecimal digits")
+        return value
+
+    def lottery_key(self) -> bytes | None:
+        """The secret of the lot as bytes; None where there is none."""
+        return None if self.holdout_key is None else bytes.fromhex(self.holdout_key.get_secret_value())
 
 
 def read_settings(home: Path | None = None, pointer: Pointer | None = None) -> Settings:

@@ -1,4 +1,4 @@
-"""What a sensible person would use instead of the model; every report holds the model against it."""
+"""What every report holds the model against: what a sensible person would use instead, and the model made smaller."""
 
 from __future__ import annotations
 
@@ -41,10 +41,13 @@ class Baseline:
         name: As it appears in the report.
         score: Takes what may be learned from, the folds to choose on by the task's first metric, the numbers of the
             rows asked about, and where chance comes from; gives the score of each row asked about, higher for likelier.
+        ablation: Whether it is the model itself with something left out. It is then no rival that the model has to be
+            ahead of: it shows what the rest is worth, and keeps a model from promotion only if it is surely better.
     """
 
     name: str
     score: Fit
+    ablation: bool = False
 
 
 def single_feature(name: str, feature: str) -> Baseline:
@@ -75,8 +78,8 @@ def rules(
 
 
 def without(name: str, features: Sequence[str]) -> Baseline:
-    """The task's own learner with its own parameters, taught the same rows without some of the features."""
-    return Baseline(name, partial(_without, left_out=frozenset(features)))
+    """An ablation: the task's own learner with its own parameters, taught the same rows without some features."""
+    return Baseline(name, partial(_without, left_out=frozenset(features)), ablation=True)
 
 
 def isolation_forest(name: str = "isolation_forest") -> Baseline:

@@ -19,7 +19,7 @@ import numpy as np
 from data.errors import DataError, GateRefused
 from features.wording import sentence, sentence_zh
 from serving import bundle as bundles
-from serving.bundle import Bundle, Manifest, Pointer, point, read, resolve
+from serving.bundle import Bundle, Criteria, Manifest, Pointer, point, read, resolve
 from serving.payoff import Prices
 from serving.reason_codes import reason_code
 from serving.scorer import Scorer
@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from features.spec import FeatureSet
+    from serving.holdout import Holdout
     from serving.payoff import Payoff
     from training.calibrate import Calibrator
     from training.trees import Forest
 
-__all__ = ["Bundle", "Manifest", "Pointer", "export", "point", "read", "resolve"]  # training meets serving only here
+# training meets serving only here and in payoff
+__all__ = ["Bundle", "Criteria", "Manifest", "Pointer", "export", "point", "read", "resolve"]
 
 _SOFTWARE = ("shepherd", "lightgbm", "onnx", "onnxruntime", "numpy")
 _MAX_PROBABILITY_DIFFERENCE = 1e-12
@@ -60,6 +62,8 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     generator: np.random.Generator,
     prices: Prices | None = None,
     usual: NDArray[np.float64] | None = None,
+    criteria: Criteria | None = None,
+    holdout: Holdout | None = None,
     created: datetime | None = None,
 ) -> Bundle:
     """Write `root/TASK/VERSION`, after proving that its graph is the booster; nothing is written without the proof.
@@ -79,6 +83,8 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         prices: What keeping the pay-off's cap costs; nothing if not given.
         usual: Median of each feature where the outcome did not come about, shape (features,), NaN for unknown; reasons
             name none if not given.
+        criteria: What the figures have to show before the bundle becomes champion; nothing if not given.
+        holdout: How many decisions a lot lets through whatever the score; no lot if not given.
         created: Instant to note in the manifest; now if not given.
 
     Returns:
@@ -109,6 +115,8 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         parity=bundles.Parity(0, 0, 0, 0.0, 0.0, 0.0),
         metrics=dict(metrics),
         files={},
+        criteria=criteria or Criteria(),
+        holdout=holdout,
     )
     scorer = Scorer(bundles.make(root, unproved, model))
     parity = _prove(scorer, booster, calibrator, rows, edge_rows(forest, rows, generator))

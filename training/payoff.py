@@ -9,6 +9,7 @@ import numpy as np
 
 from data.errors import DataError
 from serving.decisions import decide, expected_values, harm
+from serving.holdout import Holdout
 from serving.payoff import Cap, Payoff, Prices
 from training.interval import Interval, Resampling, of_means
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Cap", "Payoff", "Prices", "Stakes", "earnings", "find_prices", "money", "rates"]
+__all__ = ["Cap", "Holdout", "Payoff", "Prices", "Stakes", "earnings", "find_prices", "money", "rates"]
 
 LEAST_HARMED = 10.0
 TRIFLE_FEN = 1e-6

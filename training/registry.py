@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from training.export import Manifest
 
-GAIN = "/gain_"
-
 
 @dataclass(frozen=True)
 class Gate:
@@ -70,21 +68,39 @@ def promote(task: str, home: Path, version: str | None = None) -> tuple[Gate, ..
 
 
 def gates(manifest: Manifest) -> tuple[Gate, ...]:
-    """What a champion has to show: the exported graph is the model, it was judged, and it is ahead of every baseline.
+    """What a champion has to show: the exported graph is the model, it was judged, and it is better than its rivals.
+
+    In each metric that decides, the model is ahead of every rival, which is what would be used instead of it. An
+    ablation is the model with something left out, and level with it wherever that something says little: it refuses a
+    model only by being surely better, the whole paired interval of the model's gain below 0. Metrics that do not decide
+    are reported and refuse nothing (see `docs/decisions/0012`).
 
     A figure without meaning (a test in which nothing came true) is absent from a manifest, so absence must not pass.
     """
     parity = manifest.parity
     exact = parity.wrong_leaves == 0 and parity.max_raw_difference == 0.0
     found = f"{parity.wrong_leaves} wrong leaves, raw difference {parity.max_raw_difference}"
-    ahead = [
-        Gate(name.removeprefix("baseline/").replace(GAIN, ": gain in "), f"{gain:+.4f}", "more than 0", gain > 0)
-        for name, gain in manifest.metrics.items()
-        if name.startswith("baseline/") and GAIN in name and not name.endswith(("_low", "_high"))
-    ]
+    criteria = manifest.criteria
+    ahead = [_ahead(manifest, rival, metric) for rival in criteria.rivals for metric in criteria.metrics]
+    no_worse = [_no_worse(manifest, ablation, metric) for ablation in criteria.ablations for metric in criteria.metrics]
     figures = sum(name.startswith("test/") for name in manifest.metrics)
     judged = Gate("judged", f"{figures} figures of the test", "some", figures > 0)
-    return (Gate("parity", found, "0 and 0.0", exact), judged, *ahead)
+    return (Gate("parity", found, "0 and 0.0", exact), judged, *ahead, *no_worse)
+
+
+def _ahead(manifest: Manifest, rival: str, metric: str) -> Gate:
+    gain = manifest.metrics.get(f"baseline/{rival}/gain_{metric}")
+    return Gate(f"{rival}: gain in {metric}", _figure(gain), "more than 0", gain is not None and gain > 0)
+
+
+def _no_worse(manifest: Manifest, ablation: str, metric: str) -> Gate:
+    high = manifest.metrics.get(f"baseline/{ablation}/gain_{metric}_high")
+    name = f"{ablation}: upper end of the gain in {metric}"
+    return Gate(name, _figure(high), "0 or more", high is not None and high >= 0)
+
+
+def _figure(value: float | None) -> str:
+    return "no figure" if value is None else f"{value:+.4f}"
 
 
 def _version(task: str, home: Path, version: str) -> Path:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.export import Bundle, export
+from training.export import Bundle, Criteria, export
 from training.tracking import figures
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from training.pipeline import Fitted
+    from training.task import Task
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,18 @@ def release(fitted: Fitted, home: Path, now: datetime | None = None) -> Released
         rows=fitted.predictions.matrix,
         data_hash=record.data_hash,
         metrics=figures(record),
+        criteria=criteria(task),
+        holdout=task.holdout,
         generator=np.random.default_rng([record.seed, 2]),
     )
     return Released(bundle, bundles(home) / task.name / version)
+
+
+def criteria(task: Task) -> Criteria:
+    """What a model of the task has to show to become champion."""
+    deciding = task.metrics[:1] if task.first_metric_decides else task.metrics
+    return Criteria(
+        metrics=tuple(metric.name for metric in deciding),
+        rivals=tuple(baseline.name for baseline in task.baselines if not baseline.ablation),
+        ablations=tuple(baseline.name for baseline in task.baselines if baseline.ablation),
+    )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from training.baseline import Baseline
     from training.learner import Binary
     from training.metrics import Metric
-    from training.payoff import Payoff
+    from training.payoff import Holdout, Payoff
     from training.split import Temporal
     from training.unlabelled import Unlabelled
 
@@ -61,10 +61,14 @@ class Task:
         search: Parameters that the search may try, drawn from an Optuna trial.
         metrics: How well it ranks; the search looks at the first.
         payoff: What each action earns in fen for each outcome.
-        baselines: What a sensible person would use instead; all are reported beside the model.
+        baselines: What a sensible person would use instead, and ablations of the model; all are reported beside it.
+        first_metric_decides: Whether a model is promoted by the first metric alone, the others being reported; by all
+            of them if not. Needed where labels err so often that some metrics judge their errors instead of the model.
         slices: Columns of the rows by whose values the report is repeated.
         unlabelled: What is learned from rows whose label has not closed by the cut, or that never get one; None where
             they are left out.
+        holdout: How many decisions a lot lets through whatever the score, so that labels and money saved stay
+            unbiased; drawn for scans and rows where the service has a key. None where no lot is wanted.
         example: Data that show what it does; None where there are none.
     """
 
@@ -79,8 +83,10 @@ class Task:
     metrics: tuple[Metric, ...]
     payoff: Payoff
     baselines: tuple[Baseline, ...] = ()
+    first_metric_decides: bool = False
     slices: tuple[str, ...] = ()
     unlabelled: Unlabelled | None = None
+    holdout: Holdout | None = None
     example: Example | None = None
 
     def cut_at(self, test_from: datetime) -> Task:

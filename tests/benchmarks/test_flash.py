@@ -3,18 +3,24 @@
 import json
 from dataclasses import replace
 
+import lightgbm as lgb
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.flash import RateLimit, Requests, judged, measure
+from benchmarks.flash import ASKED_OF, RateLimit, Requests, judged, matrix_of, measure, read_requests
+from benchmarks.learned import AtSales
 from benchmarks.stock import Sales, least_suspicious_first, pooled, reached
 from benchmarks.stock import threshold as threshold_of
 from benchmarks.truth import RATE
 from data.world.request import Request
 from data.world.simulation import simulate
+from training.calibrate import Sigmoid
+from training.payoff import Prices
+from training.pipeline import Model
+from training.tasks.fraud import TASK
 
 
 def sales(honest, members=None, stock=2, sale=None, seconds=None):
@@ -172,6 +178,31 @@ def test_a_judge_from_outside_is_held_against_limits(world):
     assert set(found["judges"]) == {"model", "limit_member_id", "limit_device_id", "limit_ip", "limit_ip24"}
     assert all(judge["honest_refused"] <= RATE for judge in found["judges"].values())
     json.dumps(found, allow_nan=False)
+
+
+def test_what_is_not_asked_of_a_request_is_not_known(world):
+    requests = read_requests(world)
+
+    told = matrix_of(requests, ("member_sum_prize_fen_1d", "member_scan_count_5m"))
+
+    assert told.shape == (requests.rows.num_rows, 2)
+    assert np.isnan(told[:, 0]).all()
+    assert np.array_equal(told[:, 1], matrix_of(requests)[:, ASKED_OF.names.index("member_scan_count_5m")])
+
+
+def test_the_model_of_scans_judges_requests_without_their_prizes(world):
+    features = TASK.features.only("member_scan_count_5m", "member_sum_prize_fen_1d")
+    drawn = np.random.default_rng(1).integers(0, 4, (400, 2)).astype(np.float64)
+    data = lgb.Dataset(drawn, (drawn.sum(axis=1) > 3).astype(np.float64))
+    booster = lgb.train({"objective": "binary", "num_leaves": 4, "verbose": -1, "num_threads": 1}, data, 10)
+    model = Model(replace(TASK, features=features), booster, Sigmoid(), Prices(), np.zeros(2))
+    requests = read_requests(world)
+
+    score = AtSales(model).score(requests)
+
+    counts = matrix_of(requests, features.names)[:, features.names.index("member_scan_count_5m")]
+    assert len(np.unique(score)) > 1
+    assert all(len(np.unique(score[counts == count])) == 1 for count in np.unique(counts))
 
 
 def test_a_model_is_learned_from_past_sales(world):

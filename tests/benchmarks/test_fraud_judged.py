@@ -118,8 +118,15 @@ def test_what_was_not_measured_is_null_with_its_reason():
     assert found["flash_sale_stock_share"] is None
     assert found["adapting"] is None
     assert found["baselines"] == {"analyst_rules": {"a": ONE}, "month_old": None}
-    assert set(skipped) == {"flash_sale_stock_share", "adapting", "baselines.month_old"}
+    assert set(skipped) == {"flash_sale_stock_share", "rate_limit_stock_share", "adapting", "baselines.month_old"}
     assert without_a_figure({"baselines": {"month_old": {"a": ONE}}}, {})["baselines"] == {"month_old": {"a": ONE}}
+
+
+def test_the_stock_of_flash_sales_is_told_where_it_was_measured():
+    skipped = {}
+    found = without_a_figure({"baselines": {}, "flash_sale_stock_share": ONE, "rate_limit_stock_share": ONE}, skipped)
+    assert (found["flash_sale_stock_share"], found["rate_limit_stock_share"]) == (ONE, ONE)
+    assert set(skipped) == {"adapting", "baselines.month_old"}
 
 
 def test_the_quick_plan_is_a_part_of_the_full_one():

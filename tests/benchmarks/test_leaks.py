@@ -94,7 +94,9 @@ def _lower(scans, wool):
 
 
 @pytest.mark.parametrize(
-    ("plant", "named"), [(_even, "ts_zeros"), (_withheld, "no_user_agent"), (_lower, "scan_id")], ids=str
+    ("plant", "named"),
+    [(_even, "ts_zeros"), (_withheld, "no_user_agent"), (_lower, "scan_id")],
+    ids=["even", "withheld", "lower"],
 )
 def test_a_planted_leak_is_found_and_named(world, tmp_path, plant, named):
     folder, truth = world

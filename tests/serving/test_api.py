@@ -429,6 +429,26 @@ def test_all_places_follow_from_home(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         settings.task = "fraud"
 
 
+def test_the_key_of_the_lot_is_read_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().lottery_key() is None
+    monkeypatch.setenv("SHEPHERD_HOLDOUT_KEY", "0aFf" * 8)
+
+    settings = read_settings()
+
+    assert settings.lottery_key() == b"\x0a\xff" * 8
+    assert "0aFf" not in repr(settings)
+
+
+@pytest.mark.parametrize("key", ["", "0a" * 15, "0a" * 65, "0a" * 16 + "f", "hunter2-" * 4, " " + "0a" * 16])
+def test_what_is_no_key_of_a_lot_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("SHEPHERD_HOLDOUT_KEY", key)
+
+    with pytest.raises(UsageError, match=r"SHEPHERD_HOLDOUT_KEY: .*expected 16 to 64 bytes in hexadecimal") as refused:
+        read_settings()
+
+    assert not key or key not in str(refused.value)
+
+
 def test_all_that_is_wrong_in_the_environment_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHEPHERD_POINTER", "hunter2")
     monkeypatch.setenv("SHEPHERD_BUNDLES", "\udcff")

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from data.errors import DataError, UsageError
-from serving.bundle import make, point, read, resolve, write
+from serving.bundle import Criteria, make, point, read, resolve, write
+from serving.holdout import Holdout
 from serving.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -38,6 +39,24 @@ def test_what_was_written_is_read(folder: Path, tmp_path: Path) -> None:
     assert again.folder == tmp_path / "other" / "coupon" / "v1"
     assert (again.folder / "manifest.json").read_bytes() == (folder / "manifest.json").read_bytes()
     assert [path.name for path in again.folder.parent.iterdir()] == ["v1"]
+
+
+def test_the_holdout_and_the_criteria_of_a_bundle_are_read_as_they_were_written(folder: Path, tmp_path: Path) -> None:
+    bundle = read(folder)
+    holdout, criteria = Holdout(0.02, "campaign_id", {"spring": 0.0}), Criteria(("auc",), ("rules",), ("smaller",))
+    manifest = msgspec.structs.replace(bundle.manifest, holdout=holdout, criteria=criteria)
+
+    again = read(write(make(tmp_path / "other", manifest, bundle.model))).manifest
+
+    assert (bundle.manifest.holdout, bundle.manifest.criteria) == (None, Criteria())
+    assert (again.holdout, again.criteria) == (holdout, criteria)
+
+
+def test_a_holdout_that_is_none_is_refused(folder: Path) -> None:
+    changed(folder, lambda manifest: manifest.update(holdout={"share": 1.5}))
+
+    with pytest.raises(DataError, match=r"breaks its format \(Holdout: found the shares \[1.5\]"):
+        read(folder)
 
 
 def test_a_changed_byte_is_refused(folder: Path) -> None:

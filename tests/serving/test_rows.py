@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from serving.api import _loaded
 from serving.app import create_app, load
-from serving.bundle import read, resolve
+from serving.bundle import point, read, resolve
+from serving.holdout import Holdout, Lottery, draw
 from serving.payoff import Prices
 from serving.rows import MOST_ROWS, RowsRefused, answer_rows
 from serving.scorer import Scorer
@@ -21,6 +23,9 @@ from tests.serving.conftest import NAMES, declared, moment, rows
 from training.calibrate import Sigmoid
 from training.export import export
 from training.scan_costs import ScanCosts
+
+KEY = bytes(range(32))
+LOTTERY = Lottery(Holdout(0.3, "city", {"calm": 0.0}), KEY)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +105,7 @@ def test_no_body_breaks_it(home, body):
 
 
 @pytest.fixture(scope="module")
-def scans(tmp_path_factory):
+def exported(tmp_path_factory):
     """A model of the same features whose actions hang on a prize, under a cap with a price for one campaign."""
     features = rows()
     label = (np.nan_to_num(features[:, 0]) + np.random.default_rng(4).normal(size=len(features)) > 4.5).astype(float)
@@ -109,7 +114,7 @@ def scans(tmp_path_factory):
         lgb.Dataset(features, label),
         20,
     )
-    bundle = export(
+    return export(
         tmp_path_factory.mktemp("scans"),
         task="fraud",
         version="v1",
@@ -119,13 +124,18 @@ def scans(tmp_path_factory):
         payoff=ScanCosts(harmed_rates={"strict": 0.0001}).payoff(),
         prices=Prices(0.0, {"strict": 1e9}),
         usual=np.array([1.0, 86_400.0, np.nan]),
+        holdout=Holdout(0.3, "city", {"calm": 0.0}),
         rows=features,
         data_hash="0" * 64,
         metrics={},
         generator=np.random.default_rng(5),
         created=moment(12, 1),
     )
-    return Scorer(bundle)
+
+
+@pytest.fixture(scope="module")
+def scans(exported):
+    return Scorer(exported)
 
 
 def _scan(prize, campaign, redemptions=7):
@@ -159,6 +169,90 @@ def test_a_row_without_what_the_pay_off_asks_is_refused(scans, line, found):
     with pytest.raises(RowsRefused) as refused:
         answer_rows(scans, line)
     assert [problem.found for problem in refused.value.problems] == [found]
+
+
+def _of_decision(number, city="town", **changes):
+    row = json.loads(_scan(5_000, "open", redemptions=7 * (number % 2)))
+    return json.dumps(row | {"decision_id": f"scan-{number}", "city": city} | changes)
+
+
+def test_the_lot_lets_some_rows_through_and_the_answer_says_what_was_meant(scans):
+    numbers = range(400)
+    body = "\n".join(_of_decision(number, None if number % 3 else "town") for number in numbers).encode()
+
+    answers = [json.loads(line) for line in answer_rows(scans, body, LOTTERY).splitlines()]
+
+    actions = scans.manifest.payoff.actions
+    ids = [f"scan-{number}" for number in numbers]
+    meant = np.array([actions.index("block" if number % 2 else "pay") for number in numbers])
+    drawn = draw(ids, meant, np.full(400, 0.3), KEY)
+    lots = [answer["lot"] for answer in answers]
+    assert [lot["decision_id"] for lot in lots] == ids
+    assert [lot["meant"] for lot in lots] == [actions[one] for one in meant]
+    assert [lot["allowed_at_random"] for lot in lots] == drawn.allowed_at_random.tolist()
+    assert [lot["propensity"] for lot in lots] == drawn.propensity.tolist()
+    assert {lot["share"] for lot in lots} == {0.3}
+    assert [answer["action"] for answer in answers] == [actions[one] for one in drawn.action]
+    assert {(lot["meant"], answer["action"]) for lot, answer in zip(lots, answers, strict=True)} == {
+        ("pay", "pay"),
+        ("block", "block"),
+        ("block", "pay"),
+    }
+
+
+def test_a_group_may_have_a_share_of_its_own(scans):
+    body = "\n".join(_of_decision(number, "calm") for number in range(100)).encode()
+
+    answers = [json.loads(line) for line in answer_rows(scans, body, LOTTERY).splitlines()]
+
+    assert not any(answer["lot"]["allowed_at_random"] for answer in answers)
+    assert all(answer["lot"]["meant"] == answer["action"] for answer in answers)
+    assert {(answer["lot"]["share"], answer["lot"]["propensity"]) for answer in answers} == {(0.0, 1.0)}
+
+
+def test_without_a_key_nothing_is_drawn_and_the_answer_says_so(scans):
+    assert Lottery.of(scans.manifest.holdout, None) is None
+
+    (answer,) = [json.loads(line) for line in answer_rows(scans, _scan(5_000, "open")).splitlines()]
+
+    assert (answer["action"], answer["lot"]) == ("block", None)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (_scan(5, "open").decode(), "2 features missing"),
+        (_of_decision(1, decision_id=None), "no name of the decision"),
+        (_of_decision(1, decision_id=""), "no name of the decision"),
+        (_of_decision(1, decision_id="x" * 129), "no name of the decision"),
+        (_of_decision(1, decision_id=7), "no name of the decision"),
+        (_of_decision(1, decision_id="\ud800"), "no object of numbers and nulls"),
+        (_of_decision(1, city=7), "a number"),
+    ],
+)
+def test_a_row_without_what_the_lot_asks_is_refused(scans, line, found):
+    with pytest.raises(RowsRefused) as refused:
+        answer_rows(scans, line.encode(), LOTTERY)
+    assert [problem.found for problem in refused.value.problems] == [found]
+
+
+def test_the_key_of_the_settings_draws_the_lot_over_http(exported, scans, settings):
+    root = exported.folder.parents[1]
+    point(root, "fraud", "champion", "v1")
+    keyed = settings.model_copy(update={"bundles": root, "holdout_key": SecretStr(KEY.hex())})
+
+    replies = [_post(one, "fraud", _of_decision(1)) for one in (keyed, keyed)]
+    unkeyed = _post(keyed.model_copy(update={"holdout_key": None}), "fraud", _of_decision(1))
+
+    assert [reply.status_code for reply in (*replies, unkeyed)] == [200, 200, 422]
+    assert replies[0].content == replies[1].content
+    assert replies[0].json() == json.loads(answer_rows(scans, _of_decision(1).encode(), LOTTERY))
+    assert KEY.hex() not in repr(keyed) + repr(load(keyed)) + repr(LOTTERY)
+    assert KEY.hex() not in (exported.folder / "manifest.json").read_text()
+
+
+def test_what_the_lot_asks_is_listed_with_the_model(scans):
+    assert _loaded(scans.manifest, LOTTERY).also_asked == ("prize_fen", "campaign_id", "city", "decision_id")
 
 
 def test_thresholds_are_shown_at_each_stake(scans):

@@ -17,6 +17,8 @@ from features.rfm import RFM
 from features.ring import RING
 from features.scan import SCAN
 from training.dataset import examples
+from training.payoff import Holdout
+from training.registry import promote
 from training.split import NEVER
 from training.tasks.fraud import CIRCUMSTANCES, CLOCKS, LIMITED, MORE_IS_LIKELIER, TASK
 from training.unlabelled import Past
@@ -53,6 +55,17 @@ def test_the_export_is_the_model_and_serving_sees_what_training_saw(trained):
     assert (manifest.task, manifest.parity.wrong_leaves, manifest.parity.max_raw_difference) == ("fraud", 0, 0.0)
     assert manifest.calibrator["kind"] == "spline"
     assert manifest.feature_names == SMALL.features.names
+
+
+def test_it_has_to_beat_the_analyst_and_its_ablation_only_has_to_be_no_better(trained):
+    criteria = trained[0].released.bundle.manifest.criteria
+    assert criteria.metrics == ("average_precision",)
+    assert (criteria.rivals, criteria.ablations) == (("analyst_rules", "isolation_forest"), ("lightgbm_without_rings",))
+    assert promote("fraud", trained[1])
+
+
+def test_the_bundle_carries_the_holdout(trained):
+    assert trained[0].released.bundle.manifest.holdout == SMALL.holdout == Holdout(share=0.01)
 
 
 def test_the_model_is_judged_beside_every_baseline(trained):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from data.errors import DataError, GateRefused, UsageError
-from serving.bundle import read, resolve
+from serving.bundle import Criteria, read, resolve
+from training.baseline import without
 from training.registry import challenge, gates, promote
+from training.release import criteria
 from training.tracking import client, store, track
 
 GAIN = "baseline/complaints/gain_roc_auc"
@@ -138,6 +141,72 @@ def test_the_intervals_of_a_gain_are_no_gates(home):
     manifest = read(_challenger(home)).manifest
 
     assert not [gate for gate in gates(manifest) if gate.name.endswith(("_low", "_high"))]
+
+
+def _first_decides_and_complaints_are_an_ablation(manifest):
+    manifest["criteria"] = {
+        "metrics": ["roc_auc"],
+        "rivals": ["logistic_regression"],
+        "ablations": ["complaints"],
+    }
+
+
+def test_metrics_that_do_not_decide_and_ablations_that_are_level_refuse_nothing(home):
+    def level(manifest):
+        _first_decides_and_complaints_are_an_ablation(manifest)
+        manifest["metrics"].update(dict.fromkeys(_gains(manifest), -0.01))
+        manifest["metrics"]["baseline/logistic_regression/gain_roc_auc"] = 0.0001
+        manifest["metrics"][f"{GAIN}_high"] = 0.0
+
+    _doctor(_challenger(home), level)
+
+    assert [str(gate) for gate in promote("renewal", home)][2:] == [
+        "logistic_regression: gain in roc_auc: found +0.0001, required more than 0",
+        "complaints: upper end of the gain in roc_auc: found +0.0000, required 0 or more",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (f"{GAIN}_high", -0.0001, "complaints: upper end of the gain in roc_auc: found -0.0001, required 0 or more"),
+        (f"{GAIN}_high", None, "complaints: upper end of the gain in roc_auc: found no figure, required 0 or more"),
+        (
+            "baseline/logistic_regression/gain_roc_auc",
+            0.0,
+            "logistic_regression: gain in roc_auc: found +0.0000, required more than 0",
+        ),
+        (
+            "baseline/logistic_regression/gain_roc_auc",
+            None,
+            "logistic_regression: gain in roc_auc: found no figure, required more than 0",
+        ),
+    ],
+    ids=["a better ablation", "an ablation without a figure", "level with a rival", "a rival without a figure"],
+)
+def test_a_rival_is_to_be_beaten_and_an_ablation_not_to_be_better(home, name, value, message):
+    def changed(manifest):
+        _first_decides_and_complaints_are_an_ablation(manifest)
+        manifest["metrics"][f"{GAIN}_high"] = 0.01
+        manifest["metrics"][name] = value
+        manifest["metrics"] = {name: value for name, value in manifest["metrics"].items() if value is not None}
+
+    _doctor(_challenger(home), changed)
+
+    with pytest.raises(GateRefused) as refusal:
+        promote("renewal", home)
+
+    assert str(refusal.value).count("required") == 1
+    assert message in str(refusal.value)
+    assert not _champion_exists(home)
+
+
+def test_a_task_says_what_its_champion_has_to_show(renewal):
+    smaller = without("smaller", ["years"])
+    task = replace(renewal, baselines=(*renewal.baselines, smaller), first_metric_decides=True)
+
+    assert criteria(task) == Criteria(("roc_auc",), ("complaints", "logistic_regression"), ("smaller",))
+    assert criteria(renewal) == Criteria(("roc_auc", "average_precision"), ("complaints", "logistic_regression"))
 
 
 def test_the_command_exits_with_4_and_the_name_of_the_gate(home, shepherd):
