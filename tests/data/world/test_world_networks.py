@@ -50,13 +50,13 @@ def test_few_homes_share_an_address_and_many_share_a_block():
     assert np.median(neighbours) > 5
 
 
-def test_a_carrier_hides_hundreds_of_phones_behind_an_address_and_moves_them_on():
+def test_a_carrier_hides_many_members_behind_an_address_and_moves_them_on():
     device = np.arange(MEMBERS) * 8
     city = np.random.default_rng(2).choice(len(CITY.cities), MEMBERS, p=CITY.city_share)
     now = np.full(MEMBERS, NOON)
     address = NETWORKS.mobile(device, city, now)
     _, phones = np.unique(address, return_counts=True)
-    assert phones.max() > 500
+    assert phones.max() > 100
     assert (NETWORKS.mobile(device, city, now + DAY_US) != address).mean() > 0.5
     crowded = NETWORKS.mobile(device, city, now, np.ones(MEMBERS, bool))
     assert len(np.unique(crowded)) < len(np.unique(address))
