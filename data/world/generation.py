@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 _GROWING: Final = ("scans", "scan_labels", "members", "payouts", "orders", "sends", "redemptions")
 _GROWING_TRUTH: Final = ("scans", "members", "effects")
 _SCANS_A_SLICE: Final = 1 << 17
+_RECORDS_AT_ONCE: Final = 1 << 17
 _SCANS_A_MEMBER_DAY: Final = 0.3
 _CUTS_OF_A_DAY: Final = (1, 2, 3, 4, 6, 8, 12, 24)
 _DAYS_BEFORE: Final = 1_470
@@ -229,7 +230,8 @@ class _Generation:
         for place in range(self.members.slices.count):
             members = self.members.take(place)
             members = arranged(members, members["registered_at"], stream(self.seed, "member ties", place))
-            self.writers["members"].write(member_columns(self.seed, members, cities=cities, channels=channels))
+            for piece in _pieces(members):
+                self.writers["members"].write(member_columns(self.seed, piece, cities=cities, channels=channels))
 
     def _walk(self) -> None:
         """Day by day: the wool party works, what arrives is written, and it learns what became of it."""
@@ -257,16 +259,20 @@ class _Generation:
         lines = self.lines.take(place)
         lines = arranged(lines, lines["at"], stream(self.seed, "line ties", place))
         offers = self._ids("offers")
-        columns = order_columns(self.seed, lines, products=self._ids("products"), stores=self._stores(), offers=offers)
-        self.writers["orders"].write(columns)
+        products, stores = self._ids("products"), self._stores()
+        for piece in _pieces(lines):
+            columns = order_columns(self.seed, piece, products=products, stores=stores, offers=offers)
+            self.writers["orders"].write(columns)
         sends = self.sends.take(place)
         sends = arranged(sends, sends["at"], stream(self.seed, "send ties", place))
-        self.writers["sends"].write(send_columns(self.seed, sends, offers=offers, campaigns=self._ids("campaigns")))
+        for piece in _pieces(sends):
+            self.writers["sends"].write(send_columns(self.seed, piece, offers=offers, campaigns=self._ids("campaigns")))
 
     def _write_redemptions(self, day: int) -> None:
         redemptions = self.redemptions.take(day)
         redemptions = arranged(redemptions, redemptions["at"], stream(self.seed, "redemption ties", day))
-        self.writers["redemptions"].write(redemption_columns(self.seed, redemptions))
+        for piece in _pieces(redemptions):
+            self.writers["redemptions"].write(redemption_columns(self.seed, piece))
 
     def _cities(self) -> dict[str, int]:
         """Write the tables of the cities and the truth about them, which hang on nothing that happens; their rows."""
@@ -295,6 +301,12 @@ def _writer(folder: Path, name: str, csv: tuple[str, ...], pool: Executor | None
     if name in csv:
         return TableWriter(folder, name, "csv", pool=pool)
     return TableWriter(folder, name, "parts" if name in _GROWING else "file", pool=pool)
+
+
+def _pieces(records: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Records a bounded number at a time: a wave of coupons reaches every member at once, and text is large."""
+    for start in range(0, len(records), _RECORDS_AT_ONCE):
+        yield records[start : start + _RECORDS_AT_ONCE]
 
 
 def _cuts(members: int) -> int:
