@@ -23,9 +23,11 @@ from benchmarks.truth import ALL, ALWAYS, RATE, judge, read_scans
 from data.logs import LOGS
 from features.batch import compute
 from features.scan import SCAN
+from training.rules import LONGEST_LIST, Desk
+from training.tasks.fraud import LIMITED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     import duckdb
@@ -40,55 +42,9 @@ if TYPE_CHECKING:
     Reals: TypeAlias = NDArray[np.float64]
     Int64: TypeAlias = NDArray[np.int64]
 
-LIMITED: Final[FeatureSet] = SCAN.only(
-    "member_scan_count_5m",
-    "member_scan_count_1h",
-    "member_scan_count_1d",
-    "member_scan_count_7d",
-    "member_scan_count_30d",
-    "member_scan_share_failed_7d",
-    "member_scan_share_linked_7d",
-    "member_scan_count_within_10s_1d",
-    "member_distinct_local_day_30d",
-    "device_scan_count_1h",
-    "device_scan_count_1d",
-    "device_scan_count_7d",
-    "device_distinct_member_1d",
-    "device_distinct_member_7d",
-    "device_distinct_member_30d",
-    "member_distinct_device_7d",
-    "member_distinct_device_30d",
-    "ip_scan_count_5m",
-    "ip_scan_count_1h",
-    "ip_distinct_member_1h",
-    "ip_distinct_member_1d",
-    "ip_distinct_member_new_member_1d",
-    "wifi_distinct_member_7d",
-    "member_distinct_ip_1d",
-    "member_distinct_town_1d",
-    "member_distinct_town_7d",
-    "member_kmh",
-    "member_usual_km",
-    "batch_usual_km",
-    "code_scan_count_lifetime",
-    "code_kmh",
-    "member_distinct_batch_1d",
-    "member_batch_scan_count_1d",
-    "batch_scan_count_inactive_1h",
-    "phone_prefix_registration_count_1d",
-    "referrer_registration_count_7d",
-    "member_referral_count_direct_7d",
-    "member_sum_prize_fen_1d",
-    "member_sum_prize_fen_30d",
-    "member_payout_count_30d",
-)
-"""What the analyst sets limits on; more of any of them is more suspicious."""
+LIMITS_ON: Final[FeatureSet] = SCAN.only(*LIMITED)
 
-_TAILS: Final = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
-_LONGEST_LIST: Final = 60
 _OTHERS_LOOKED_AT: Final = 150_000
-_FEWEST_MORE: Final = 10
-_DOUBT: Final = 20.0
 _PARAMETERS: Final[dict[str, Any]] = {
     "objective": "binary",
     "learning_rate": 0.05,
@@ -201,8 +157,8 @@ def baselines(world: DataSet, truth: Path, generator: np.random.Generator) -> di
         generator: Draws the resamples.
     """
     with world.connect() as connection:
-        scans = read_scans(connection, truth, LIMITED)
-        values = compute(LIMITED, connection, scans.rows)
+        scans = read_scans(connection, truth, LIMITS_ON)
+        values = compute(LIMITS_ON, connection, scans.rows)
         own = _own_columns(connection)
     rules = pick_rules(scans, values)
     score = rules.score(values, scans.holds)
@@ -230,17 +186,23 @@ def pick_rules(scans: Scans, values: pa.Table) -> RuleList:
 
     Args:
         scans: Every scan.
-        values: Their values of `LIMITED`, in the same order.
+        values: Their values of `LIMITS_ON`, in the same order.
     """
     rows, every = _looked_at(scans)
-    desk = _Desk(scans, values, rows, float(every))
+    desk = Desk(
+        scans.known_wool[rows],
+        {name: scans.holds[name][rows] for name in sorted(scans.holds, reverse=True)},
+        ((name, _values(values, name)[rows]) for name in LIMITS_ON.names),
+        float(every),
+    )
     limits: list[Limit] = []
     in_force = 0
     caught = np.zeros(len(scans.test), np.bool_)
-    while len(limits) < _LONGEST_LIST:
-        limit = desk.pick()
-        if limit is None:
+    while len(limits) < LONGEST_LIST:
+        picked = desk.pick()
+        if picked is None:
             break
+        limit = Limit(*picked)
         limits.append(limit)
         caught |= scans.holds[limit.circumstance] & (_values(values, limit.feature) > limit.above)
         if caught[scans.known_audited].mean() <= RATE:
@@ -254,54 +216,6 @@ def _looked_at(scans: Scans) -> tuple[Int64, int]:
     others = train[~scans.known_wool[train]]
     every = max(1, -(-len(others) // _OTHERS_LOOKED_AT))
     return np.sort(np.concatenate([train[scans.known_wool[train]], others[::every]])), every
-
-
-class _Desk:
-    """What the analyst looks at: scans of the training period that no rule catches yet."""
-
-    def __init__(self, scans: Scans, values: pa.Table, rows: Int64, weight: float) -> None:
-        self._known = scans.known_wool[rows]
-        self._holds = {name: holds[rows] for name, holds in scans.holds.items()}
-        self._steps = {name: _steps(_values(values, name)[rows], self._known) for name in LIMITED.names}
-        self._weight = weight
-
-    def pick(self) -> Limit | None:
-        """The rule whose further catch holds the largest share of known wool party, and takes its catch away."""
-        best = max(self._candidates(), default=None)
-        if best is None:
-            return None
-        _, name, place, circumstance = best
-        limits, step = self._steps[name]
-        left = ~(self._holds[circumstance] & (step > place))
-        self._known = self._known[left]
-        self._holds = {key: holds[left] for key, holds in self._holds.items()}
-        self._steps = {key: (one, step[left]) for key, (one, step) in self._steps.items()}
-        return Limit(name, float(limits[place]), circumstance)
-
-    def _candidates(self) -> Iterator[tuple[float, str, int, str]]:
-        for circumstance, holds in self._holds.items():
-            known = holds & self._known
-            for name, (limits, step) in self._steps.items():
-                wool = _beyond(step[known], len(limits))
-                if not wool[:1].sum():
-                    continue
-                others = _beyond(step[holds], len(limits)) - wool
-                share = wool / (wool + self._weight * others + _DOUBT)
-                for place in np.flatnonzero(wool >= _FEWEST_MORE).tolist():
-                    yield float(share[place]), name, place, circumstance
-
-
-def _steps(values: Reals, known: Flags) -> tuple[Reals, NDArray[np.intp]]:
-    """The limits to try, ascending, and how many of them each value lies above."""
-    usual = values[~known & ~np.isnan(values)]
-    limits = np.unique(np.quantile(usual, [1 - tail for tail in _TAILS])) if len(usual) else np.empty(0)
-    return limits, np.searchsorted(limits, np.nan_to_num(values, nan=-np.inf), side="left")
-
-
-def _beyond(step: NDArray[np.intp], limits: int) -> Int64:
-    """How many values lie above each limit."""
-    counts = np.bincount(step, minlength=limits + 1)
-    return counts[::-1].cumsum()[::-1][1:].astype(np.int64)
 
 
 def _own_columns(connection: duckdb.DuckDBPyConnection) -> pa.Table:

@@ -9,14 +9,14 @@ features can do, and what a learned model has to beat.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import numpy as np
 
 from data.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Flags = NDArray[np.bool_]
     Reals = NDArray[np.float64]
+
+Key = TypeVar("Key")
 
 TAILS: Final = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
 LONGEST_LIST: Final = 60
@@ -132,14 +134,21 @@ def pick_rules(past: Past, limited: Sequence[str], circumstances: Sequence[Circu
     no = past.labelled[(table.label[past.labelled] == 0) & table.by_lot[past.labelled]]
     others = np.sort(np.concatenate((past.unlabelled, past.labelled[table.label[past.labelled] == 0])))
     every = max(1, -(-len(others) // OTHERS_LOOKED_AT))
-    desk = _Desk(table, np.concatenate((yes, others[::every])), len(yes), float(every), limited, circumstances)
+    rows = np.concatenate((yes, others[::every]))
+    desk = Desk(
+        np.arange(len(rows)) < len(yes),
+        {circumstance: circumstance.holds(table, rows) for circumstance in circumstances},
+        ((name, _values(table, name, rows)) for name in limited),
+        float(every),
+    )
     limits: list[Limit] = []
     in_force = 0
     caught = np.zeros(len(no), np.bool_)
     while len(limits) < LONGEST_LIST:
-        limit = desk.pick()
-        if limit is None:
+        picked = desk.pick()
+        if picked is None:
             break
+        limit = Limit(*picked)
         limits.append(limit)
         caught |= limit.circumstance.holds(table, no) & (_values(table, limit.feature, no) > limit.above)
         if len(no) and caught.mean() <= rate:
@@ -147,25 +156,29 @@ def pick_rules(past: Past, limited: Sequence[str], circumstances: Sequence[Circu
     return RuleList(tuple(limits), in_force)
 
 
-class _Desk:
-    """What the analyst looks at: rows of the past that no rule catches yet, the known yeses first."""
+class Desk(Generic[Key]):
+    """What the analyst looks at: rows of the past that no rule catches yet.
+
+    Args:
+        known: Which of them are known yeses, shape (rows,).
+        holds: In which of them each circumstance holds; of rules that tell alike, the earlier circumstance's is picked.
+        values: What limits are set on, shape (rows,) each, NaN where unknown.
+        weight: How many rows each of the others stands for.
+    """
 
     def __init__(
-        self,
-        table: Examples,
-        rows: NDArray[np.intp],
-        yes: int,
-        weight: float,
-        limited: Sequence[str],
-        circumstances: Sequence[Circumstance],
+        self, known: Flags, holds: Mapping[Key, Flags], values: Iterable[tuple[str, Reals]], weight: float
     ) -> None:
-        self._known = np.arange(len(rows)) < yes
-        self._holds = {circumstance: circumstance.holds(table, rows) for circumstance in circumstances}
-        self._steps = {name: _steps(_values(table, name, rows), self._known) for name in limited}
+        self._known = known
+        self._holds = dict(holds)
+        self._steps = {name: _steps(column, known) for name, column in values}
         self._weight = weight
 
-    def pick(self) -> Limit | None:
-        """The rule whose further catch holds the largest share of known yeses, and takes its catch away."""
+    def pick(self) -> tuple[str, float, Key] | None:
+        """The feature, limit and circumstance whose further catch holds the largest share of known yeses.
+
+        Takes that catch away.
+        """
         best = max(self._candidates(), key=lambda found: found[:3], default=None)
         if best is None:
             return None
@@ -175,9 +188,9 @@ class _Desk:
         self._known = self._known[left]
         self._holds = {key: holds[left] for key, holds in self._holds.items()}
         self._steps = {key: (one, step[left]) for key, (one, step) in self._steps.items()}
-        return Limit(name, float(limits[place]), circumstance)
+        return name, float(limits[place]), circumstance
 
-    def _candidates(self) -> Iterator[tuple[float, str, int, Circumstance]]:
+    def _candidates(self) -> Iterator[tuple[float, str, int, Key]]:
         for circumstance, holds in self._holds.items():
             known = holds & self._known
             for name, (limits, step) in self._steps.items():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.analyst import LIMITED, Limit, RuleList, baselines, pick_rules
+from benchmarks.analyst import LIMITS_ON, Limit, RuleList, baselines, pick_rules
 from benchmarks.log import SkewedLog
 from benchmarks.truth import CIRCUMSTANCES, Scans, judge, read_scans
 from data.errors import DataError
@@ -73,7 +73,7 @@ def test_rules_find_a_plain_farm_and_columns_without_history_do_not(farmed):
 
 def test_nothing_that_landed_after_the_cut_is_learned_from(farmed):
     with open_folder(farmed).connect() as connection:
-        scans = read_scans(connection, farmed / "truth", LIMITED)
+        scans = read_scans(connection, farmed / "truth", LIMITS_ON)
         landed = dict(connection.sql("SELECT scan_id, epoch_us(landed_at) FROM scan_labels").fetchall())
     ids, instants = scans.rows["row_id"].to_pylist(), scans.rows["as_of"].cast(pa.int64()).to_pylist()
     cut = min(at for at, test in zip(instants, scans.test, strict=True) if test)
@@ -88,7 +88,7 @@ def test_the_truth_of_another_world_is_refused(farmed, tmp_path):
     truth = pq.read_table(farmed / "truth" / "scans.parquet")
     pq.write_table(truth.slice(5), tmp_path / "scans.parquet")
     with open_folder(farmed).connect() as connection, pytest.raises(DataError, match="found no truth of 5 scans"):
-        read_scans(connection, tmp_path, LIMITED)
+        read_scans(connection, tmp_path, LIMITS_ON)
 
 
 def _scans(family, unit, test, known):
@@ -132,7 +132,7 @@ def test_the_most_telling_rule_comes_first_and_is_in_force():
     generator = np.random.default_rng(1)
     size = 20_000
     known = np.arange(size) < 400
-    values = {name: generator.random(size) for name in LIMITED.names}
+    values = {name: generator.random(size) for name in LIMITS_ON.names}
     values["device_distinct_member_7d"] = np.where(known, 9.0, generator.integers(1, 4, size))
     values["member_scan_count_1h"] = np.where(known & (np.arange(size) % 2 == 0), 30.0, generator.integers(0, 31, size))
     values["member_kmh"] = np.full(size, np.nan)
