@@ -33,7 +33,7 @@ test: setup ## style, types, import direction, and every fast test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 docs: setup ## write the generated pages of docs/ anew
-	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 lock: setup ## write the hashed locks anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \

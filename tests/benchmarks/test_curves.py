@@ -72,7 +72,7 @@ def test_a_parameter_without_a_meaning_shows():
 
 def test_the_page_of_parameters_is_up_to_date():
     kept = (INTO / "parameters.md").read_text(encoding="utf-8")
-    assert kept == parameters_page(PRESETS[PRESET]), "write parameters_page(PRESETS[PRESET]) there again"
+    assert kept == parameters_page(PRESETS[PRESET]), "make docs writes it anew"
 
 
 def test_figures_say_what_is_beyond_its_tolerance():
