@@ -17,10 +17,14 @@ from data.errors import DataError, ShepherdError, UsageError
 
 if TYPE_CHECKING:
     from data.sources import DataSet
+    from features.audience.desk import Answer
+    from features.audience.library import Library
     from training.steps import Steps
-    from training.task import Task
+    from training.task import AnyTask
 
 app = typer.Typer(name="shepherd", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+audience = typer.Typer(no_args_is_help=True, help="Choose members by a filter, save it, see who they are (人群).")
+app.add_typer(audience, name="audience")
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Folder of your tables; without it, Complete Journey's real grocery data.")
@@ -46,6 +50,13 @@ ClusterOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, last, and nothing else on standard output.")
 ]
+FilterArgument = Annotated[
+    str, typer.Argument(metavar="FILTER", help="Such as 'bought(category=\"tea\", within=90d)'; docs/audiences.md.")
+]
+AtOption = Annotated[
+    str | None, typer.Option("--at", help="As of this moment, such as 2025-06-01 (UTC); now if not given.")
+]
+AudienceArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the audience.")]
 
 HOME = Path("var")
 TRIALS = 20
@@ -270,6 +281,149 @@ def serve(
     listen(home, host, port, pointer)
 
 
+@audience.command()
+def save(
+    name: AudienceArgument,
+    filter_: FilterArgument,
+    note: Annotated[str, typer.Option("--note", help="What it is for.")] = "",
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of your tables, to count it at once.")] = None,
+    time_zone: ZoneOption = None,
+    at: AtOption = None,
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Save a filter under a name, to be used as audience("NAME") and over HTTP; with --data it is counted too."""
+    from features.audience import desk
+
+    data_set = None if data is None else _tables(data, time_zone, home, _steps(as_json))
+    answer = desk.save(_library(home), name, filter_, note)
+    _say(answer if data_set is None else desk.refresh(_library(home), [name], data_set, _moment("--at", at)), as_json)
+
+
+@audience.command("list")
+def list_(home: HomeOption = HOME, as_json: JsonOption = False) -> None:
+    """Say which audiences are saved, and how many members each had when it was counted."""
+    from features.audience import desk
+
+    _say(desk.listed(_library(home)), as_json)
+
+
+@audience.command()
+def show(name: AudienceArgument, home: HomeOption = HOME, as_json: JsonOption = False) -> None:
+    """Say what one saved audience is."""
+    from features.audience import desk
+
+    _say(desk.show(_library(home), name), as_json)
+
+
+@audience.command()
+def remove(name: AudienceArgument, home: HomeOption = HOME, as_json: JsonOption = False) -> None:
+    """Remove a saved audience that no other refers to."""
+    from features.audience import desk
+
+    _say(desk.remove(_library(home), name), as_json)
+
+
+@audience.command()
+def refresh(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of audiences; all of them if not given.")
+    ] = None,
+    data: DataOption = None,
+    time_zone: ZoneOption = None,
+    at: AtOption = None,
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Count saved audiences as of a moment and write their members, which the service then answers from."""
+    from features.audience import desk
+
+    steps = _steps(as_json)
+    data_set, moment = _tables(data, time_zone, home, steps), _moment("--at", at)
+    with steps.step("count audiences"):
+        answer = desk.refresh(_library(home), names or (), data_set, moment)
+    _say(answer, as_json)
+
+
+@audience.command()
+def size(
+    filter_: FilterArgument,
+    data: DataOption = None,
+    time_zone: ZoneOption = None,
+    at: AtOption = None,
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how many members satisfy a filter."""
+    from features.audience import desk
+
+    data_set = _tables(data, time_zone, home, _steps(as_json))
+    _say(desk.size(_library(home), filter_, data_set, _moment("--at", at)), as_json)
+
+
+@audience.command()
+def preview(
+    filter_: FilterArgument,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many members at most.")] = 10,
+    data: DataOption = None,
+    time_zone: ZoneOption = None,
+    at: AtOption = None,
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the first members who satisfy a filter, in order of their id."""
+    from features.audience import desk
+
+    data_set = _tables(data, time_zone, home, _steps(as_json))
+    _say(desk.preview(_library(home), filter_, data_set, _moment("--at", at), limit), as_json)
+
+
+@audience.command()
+def profile(
+    filter_: FilterArgument,
+    data: DataOption = None,
+    time_zone: ZoneOption = None,
+    at: AtOption = None,
+    home: HomeOption = HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the members who satisfy a filter are like, beside everybody: region, channel, segment, demand."""
+    from features.audience import desk
+
+    data_set = _tables(data, time_zone, home, _steps(as_json))
+    _say(desk.look(_library(home), filter_, data_set, _moment("--at", at)), as_json)
+
+
+@audience.command()
+def lookalike(
+    seeds: Annotated[Path, typer.Option("--seeds", help="Seeds: text with one member id a line, or a table of them.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the ranking goes, a .parquet or .csv file.")],
+    data: DataOption = None,
+    time_zone: ZoneOption = None,
+    at: AtOption = None,
+    home: HomeOption = HOME,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Rank the members who are like those of a seed list, with the lift on held-out seeds (人群扩展)."""
+    import numpy as np
+
+    from features.audience.population import population
+    from training.lookalike import lookalike as rank
+    from training.seed_list import read_seeds, require_table_name, write_ranked
+
+    require_table_name(out)
+    given, steps = read_seeds(seeds), _steps(as_json)
+    data_set, moment = _tables(data, time_zone, home, steps), _moment("--at", at)
+    with steps.step("rank members") as step, population(data_set, moment) as everybody:
+        found = rank(everybody, data_set, given, np.random.default_rng(seed), step.reach)
+    write_ranked(found.ranked, out)
+    if as_json:
+        _print_json(found.as_dict() | {"out": str(out)})
+    else:
+        typer.echo(f"{found.text()}\n{found.ranked.num_rows:,} members, the most alike first, in {out}")
+
+
 def main() -> None:
     """Run the command line; what Shepherd refuses is one message on standard error and an exit code."""
     try:
@@ -281,13 +435,14 @@ def main() -> None:
 
 def _journeys(
     data: Path | None, time_zone: str | None, home: Path, name: str | None, test_from: str | None, steps: Steps
-) -> list[tuple[Task, DataSet]]:
+) -> list[tuple[AnyTask, DataSet]]:
     """Each task that was asked for with its data; without a name all that ship and that the data have tables for."""
     from data.checks import require
     from training.catalogue import shipped
     from training.dataset import missing_tables
 
-    tasks = [_task(one, test_from) for one in (shipped() if name is None else (name,))]
+    asked = [_task(one, test_from) for one in (shipped() if name is None else (name,))]
+    tasks = [task for task in asked if task.walked or name is not None]
     journeys = [(task, _data_set(data, time_zone, home, task, steps)) for task in tasks]
     if data is None or name is not None:
         return journeys
@@ -299,7 +454,7 @@ def _journeys(
     return fitting
 
 
-def _data_set(data: Path | None, time_zone: str | None, home: Path, task: Task, steps: Steps) -> DataSet:
+def _data_set(data: Path | None, time_zone: str | None, home: Path, task: AnyTask, steps: Steps) -> DataSet:
     from data.sources import open_folder
 
     if data is not None:
@@ -310,17 +465,46 @@ def _data_set(data: Path | None, time_zone: str | None, home: Path, task: Task, 
         return task.example.made(home / task.example.folder)
 
 
-def _task(name: str, test_from: str | None) -> Task:
+def _task(name: str, test_from: str | None) -> AnyTask:
     from training.catalogue import find
 
     task = find(name)
-    if test_from is None:
-        return task
+    return task if test_from is None else task.cut_at(_moment("--test-from", test_from))
+
+
+def _library(home: Path) -> Library:
+    from features.audience.library import Library
+
+    return Library(home / "audiences")
+
+
+def _tables(data: Path | None, time_zone: str | None, home: Path, steps: Steps) -> DataSet:
+    """The tables of a folder; without one those of Complete Journey."""
+    from data.sources import open_folder
+
+    if data is not None:
+        return open_folder(data, time_zone)
+    from training.tasks.coupon import TASK
+
+    return _data_set(None, time_zone, home, TASK, steps)
+
+
+def _moment(option: str, text: str | None) -> datetime:
+    """A moment that an option names, UTC where it names no zone; now without one."""
+    if text is None:
+        return datetime.now(UTC)
     try:
-        moment = datetime.fromisoformat(test_from)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--test-from: found {test_from!r}, expected a date such as 2017-08-01") from None
-    return task.cut_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        raise UsageError(f"{option}: found {text!r}, expected a date such as 2017-08-01") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _say(answer: Answer, as_json: bool) -> None:  # noqa: FBT001 - the option's own value
+    if as_json:
+        _print_json(answer.said)
+    else:
+        typer.echo(answer.text)
 
 
 def _steps(as_json: bool) -> Steps:  # noqa: FBT001 - the option's own value

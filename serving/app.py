@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from data.errors import DataError, ShepherdError
+from features.audience.library import Library
 from serving.api import (
     Desk,
     NotReady,
@@ -24,6 +25,7 @@ from serving.api import (
     unknown_member,
     unknown_task,
 )
+from serving.audiences import AudienceMissing, AudienceRefused, audience_missing, audience_refused, audiences
 from serving.bundle import Pointer, read, resolve
 from serving.edge import install
 from serving.offers import UnknownMember, open_book
@@ -62,12 +64,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.desk = Desk({}, None, "the service is starting")
+    app.state.audiences = Library(chosen.audiences)
     app.include_router(router)
+    app.include_router(audiences)
     install(app)
     app.add_exception_handler(UnknownMember, unknown_member)
     app.add_exception_handler(UnknownTask, unknown_task)
     app.add_exception_handler(RowsRefused, rows_refused)
     app.add_exception_handler(NotReady, not_ready)
+    app.add_exception_handler(AudienceMissing, audience_missing)
+    app.add_exception_handler(AudienceRefused, audience_refused)
     return app
 
 

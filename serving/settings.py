@@ -27,6 +27,7 @@ class Settings(BaseSettings):
         offers: What `build` wrote for the task, Parquet (`SHEPHERD_OFFERS`).
         campaigns: The table `campaigns`, Parquet or CSV, if campaigns' times may have changed since the build
             (`SHEPHERD_CAMPAIGNS`).
+        audiences: Folder of the saved audiences (`SHEPHERD_AUDIENCES`).
         holdout_key: The secret of the lot that lets some decisions through (`SHEPHERD_HOLDOUT_KEY`): 16 to 64 bytes in
             hexadecimal digits, drawn at random. Without one no lot is drawn.
     """
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     bundles: Path = Field(default_factory=lambda known: known["home"] / "bundles")
     offers: Path = Field(default_factory=lambda known: known["home"] / "features" / f"{known['task']}.parquet")
     campaigns: Path | None = None
+    audiences: Path = Field(default_factory=lambda known: known["home"] / "audiences")
     holdout_key: SecretStr | None = None
 
     @field_validator("holdout_key")
