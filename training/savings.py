@@ -1,12 +1,10 @@
 """The money that decisions saved, out of the log of decisions and what came of some of them.
 
 What would have happened to a scan that was blocked is not known, and verdicts on it come where somebody suspects. So
-only outcomes that a lot revealed are counted, each standing for as many decisions as its chance says: inverse
-propensity scoring (Horvitz and Thompson, "A generalization of sampling without replacement from a finite universe",
-JASA 47, 1952), its self-normalised form, and the doubly robust form (Dudik, Langford and Li, "Doubly robust policy
-evaluation and learning", ICML 2011), in which the model's own probability foretells each outcome and the lot corrects
-it. A known outcome tells what each action would have been worth, so any two policies can be compared on one log; where
-both do the same, the difference is 0 whatever the outcome, and nothing has to be revealed.
+only outcomes that a lot revealed are counted, each standing for as many decisions as its chance says
+(`training.importance`), and the model's own probability foretells each outcome for the lot to correct. A known outcome
+tells what each action would have been worth, so any two policies can be compared on one log; where both do the same,
+the difference is 0 whatever the outcome, and nothing has to be revealed.
 """
 
 from __future__ import annotations
@@ -15,17 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import stats
 
 from data.errors import DataError, UsageError
 from training.decision_log import UNKNOWN
-from training.interval import Interval
+from training.importance import Weighed
+from training.studentised import effective_rows, studentised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.decision_log import Logged
-    from training.interval import Resampling
+    from training.interval import Interval, Resampling
     from training.payoff import Payoff
 
 PAYING_EVERYTHING: Final = 0
@@ -112,35 +110,23 @@ def savings(
             f"savings: found {int(difference.differing.sum())} decisions in which the policies differ and no outcome "
             "that the lot revealed, expected some; give a longer log, or a larger share to the lot."
         )
-    foretold = difference.foretold
-    mine = np.full(len(logged.meant), fill_value=0.0) if foretold is None else foretold
-    weight, inside = difference.weight, difference.inside
-    columns = np.column_stack(
-        (
-            inside,
-            weight * difference.value,
-            weight,
-            inside & difference.differing,
-            mine,
-            weight * (difference.value - mine),
-            difference.lost_to_lot(payoff, logged),
-        )
-    )
-    whole = columns.sum(axis=0)[None]
-    drawn = np.concatenate(list(resampling.sums(columns)))
-    weights = weight[difference.revealed]
-    units = len(np.unique(logged.unit[difference.revealed]))
+    weighed = difference.weighed()
+    columns = np.column_stack((weighed.columns(), difference.lost_to_lot(payoff, logged)))
+    measures = weighed.measures()
+    *estimates, lost = studentised(columns, [*measures.values(), lambda sums: sums[6] / sums[0]], resampling)
+    found = dict(zip(measures, estimates, strict=True))
+    revealed = difference.revealed
     return Savings(
-        ips=_interval(_ips(whole), _ips(drawn), units),
-        snips=_interval(_snips(whole), _snips(drawn), units),
-        doubly_robust=None if foretold is None else _interval(_doubly_robust(whole), _doubly_robust(drawn), units),
-        decisions=int(inside.sum()),
-        differing=int((inside & difference.differing).sum()),
-        revealed=len(weights),
-        units=units,
-        effective_rows=float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0,
-        outside=int((~inside).sum()),
-        holdout_cost=_interval(_mean_of(whole, 6), _mean_of(drawn, 6), units),
+        ips=found["ips"],
+        snips=found["snips"],
+        doubly_robust=found.get("dr"),
+        decisions=int(difference.inside.sum()),
+        differing=int((difference.inside & difference.differing).sum()),
+        revealed=int(revealed.sum()),
+        units=len(np.unique(logged.unit[revealed])),
+        effective_rows=effective_rows(difference.weight[revealed]),
+        outside=int((~difference.inside).sum()),
+        holdout_cost=lost,
     )
 
 
@@ -178,6 +164,9 @@ class _Difference:
         foretold = None if said is None else np.where(inside, worth[:, 0] * (1.0 - said) + worth[:, 1] * said, 0.0)
         return _Difference(differing, inside, revealed, value, weight, foretold)
 
+    def weighed(self) -> Weighed:
+        return Weighed(self.weight, self.value, self.inside, self.differing, self.foretold, self.foretold)
+
     def lost_to_lot(self, payoff: Payoff, logged: Logged) -> NDArray[np.float64]:
         """What each row that was let through lost by it, in fen; 0 for all others."""
         rows = np.arange(len(logged.meant))
@@ -193,42 +182,3 @@ def _beyond(payoff: Payoff, logged: Logged, theirs: NDArray[np.int64]) -> NDArra
     rows = np.arange(size)
     beyond: NDArray[np.float64] = table[rows, logged.meant] - table[rows, theirs]
     return beyond
-
-
-def _mean_of(sums: NDArray[np.float64], column: int) -> NDArray[np.float64]:
-    mean: NDArray[np.float64] = np.divide(
-        sums[:, column], sums[:, 0], out=np.full(len(sums), np.nan), where=sums[:, 0] > 0
-    )
-    return mean
-
-
-def _ips(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _mean_of(sums, 1)
-
-
-def _snips(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The weighted mean over the rows that differ, times their share, which needs no lot to be known."""
-    mean = np.divide(sums[:, 1], sums[:, 2], out=np.full(len(sums), np.nan), where=sums[:, 2] > 0)
-    return np.where(sums[:, 3] > 0, mean * _mean_of(sums, 3), _mean_of(sums, 3))
-
-
-def _doubly_robust(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _mean_of(sums, 4) + _mean_of(sums, 5)
-
-
-def _levels(units: int) -> tuple[float, float]:
-    """The percentiles to read off the draws: further out than 2.5 and 97.5 where few units tell.
-
-    So much wider as an interval by Student's distribution is than one by the normal one (Hesterberg, "What teachers
-    should know about the bootstrap", The American Statistician 69, 2015: the expanded percentile interval).
-    """
-    if units < 2:
-        return 0.0, 100.0
-    low = 100 * float(stats.norm.cdf(np.sqrt(units / (units - 1)) * stats.t.ppf(0.025, units - 1)))
-    return low, 100 - low
-
-
-def _interval(whole: NDArray[np.float64], drawn: NDArray[np.float64], units: int) -> Interval:
-    usable = drawn[~np.isnan(drawn)]
-    low, high = np.percentile(usable, _levels(units)) if len(usable) else (np.nan, np.nan)
-    return Interval(float(whole[0]), float(low), float(high))

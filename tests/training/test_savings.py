@@ -94,7 +94,8 @@ def test_nineteen_of_twenty_intervals_hold_what_is_truly_saved(rival):
         found = savings(PAYOFF, logged, _resampling(population.unit, turn, 200), against)
         for name in held:
             held[name] += getattr(found, name).low <= truth <= getattr(found, name).high
-    assert all(0.87 * TURNS <= count < TURNS for count in held.values()), held
+    assert all(count >= 0.87 * TURNS for count in held.values()), held
+    assert sum(held.values()) < len(held) * TURNS, held  # one of three may hold in every turn by chance
 
 
 def test_scans_of_one_ring_are_drawn_together():
