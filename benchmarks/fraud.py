@@ -1,7 +1,7 @@
 """Judges the fraud task by the truth: against every baseline, unseen families, attackers that adapt, and in money.
 
     python -m benchmarks.fraud            # hours: three worlds of a million scans, flash sales, nine unseen families
-    python -m benchmarks.fraud --quick    # one small world and two unseen families
+    python -m benchmarks.fraud --quick    # one small world, two unseen families, two weeks of an adapting wool party
     python -m benchmarks.fraud --world DIR    # judges on a world that is there
 
 Prints one JSON object, last. The model learns from what the tables held two weeks before the end and is judged by the
@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from benchmarks import adapting
+from benchmarks.adapting import play_arms
 from benchmarks.bots import bot_bidders_auc
 from benchmarks.clicks import clicks
 from benchmarks.flash import OVERRUN
@@ -76,17 +78,26 @@ class Plan:
         seeds: Of the worlds.
         unseen: Families that are tried as unseen.
         resamples: How many draws an interval takes.
+        adapting: The world whose wool party adapts.
     """
 
-    members: int = 40_000
+    members: int = 43_500
     days: int = 90
     seeds: tuple[int, ...] = (1, 2, 3)
     unseen: tuple[str, ...] = WOOL
     resamples: int = RESAMPLES
+    adapting: adapting.Size = adapting.FULL
 
 
 FULL: Final = Plan()
-QUICK: Final = Plan(members=6_000, days=45, seeds=(1,), unseen=("device_farm", "store_clerks"), resamples=200)
+QUICK: Final = Plan(
+    members=6_000,
+    days=45,
+    seeds=(1,),
+    unseen=("device_farm", "store_clerks"),
+    resamples=200,
+    adapting=adapting.QUICK,
+)
 
 
 def judge(folder: Path, days: int, resamples: int = RESAMPLES, sales: Path | None = None) -> dict[str, Any]:
@@ -170,6 +181,7 @@ def measure(plan: Plan, folder: Path, real: Path) -> dict[str, Any]:
     return {
         **without_a_figure(over_worlds(worlds), skipped),
         "unseen_families": unseen,
+        "adapting": play_arms(plan.adapting, plan.seeds[0], folder, plan.resamples),
         **real_proxies(real, skipped),
         "skipped": skipped,
     }
@@ -177,14 +189,13 @@ def measure(plan: Plan, folder: Path, real: Path) -> dict[str, Any]:
 
 def without_a_figure(found: dict[str, Any], skipped: dict[str, str]) -> dict[str, Any]:
     """The figures with null for each that is not there; `skipped` is told why."""
-    missing = {"adapting": "benchmarks.cosimulation plays it; no judge scores scans one at a time there yet"}
     stock = {name: found.get(name) for name in _STOCK}
-    missing |= {name: "no world with flash sales beside the one that is judged" for name in _STOCK if not stock[name]}
+    missing = {name: "no world with flash sales beside the one that is judged" for name in _STOCK if not stock[name]}
     baselines = dict(found["baselines"])
     if baselines.setdefault(_MONTH_OLD, None) is None:
         missing[f"baselines.{_MONTH_OLD}"] = "the world is too short for a model to be a month old"
     skipped |= missing
-    return {**found, "baselines": baselines, **stock, "adapting": None}
+    return {**found, "baselines": baselines, **stock}
 
 
 def real_proxies(real: Path, skipped: dict[str, str]) -> dict[str, Any]:
@@ -208,10 +219,17 @@ def _tell(what: str, figures: dict[str, Any]) -> None:
 def _asked_for(asked: argparse.Namespace) -> dict[str, Any]:
     plan = QUICK if asked.quick else FULL
     if asked.world:
-        skipped = {"unseen_families": "judged a world that is there"}
+        other = ("unseen_families", "adapting")
+        skipped = dict.fromkeys(other, "judged a world that is there")
         days = json.loads((asked.world / RECORD).read_text(encoding="utf-8"))["request"]["days"]
         found = without_a_figure(over_worlds([judge(asked.world, days, plan.resamples)]), skipped)
-        return {**found, "unseen_families": None, **real_proxies(asked.real, skipped), "skipped": skipped}
+        return {
+            **found,
+            "unseen_families": None,
+            "adapting": None,
+            **real_proxies(asked.real, skipped),
+            "skipped": skipped,
+        }
     with tempfile.TemporaryDirectory(prefix="shepherd-benchmark-") as temporary:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -19,15 +19,41 @@ if TYPE_CHECKING:
 _COLUMNS: Final = ("member_id", "device_id", "ip", "status")
 
 
+@dataclass(frozen=True)
+class Chances:
+    """How likely each scan is stopped where that hangs on who made it, as at a check that most honest people pass.
+
+    Attributes:
+        honest: The chance where an honest person made it, shape (scans,).
+        wool: The chance where the wool party did, shape (scans,).
+    """
+
+    honest: NDArray[np.float64]
+    wool: NDArray[np.float64]
+
+
 class Defence(Protocol):
     """Who decides which scans are paid, a part of a day at a time and in order."""
 
-    def judge(self, day: int, scans: pa.Table) -> NDArray[np.bool_]:
+    def judge(self, day: int, scans: pa.Table) -> NDArray[np.bool_] | Chances:
         """Which scans of a day are blocked, given as the tables show them and in order of arrival.
 
         Args:
             day: Counted from 0; it never falls from call to call. A day may come in several parts.
             scans: Rows of the table `scans`; `prize_fen` is what each would win if it were paid.
+        """
+
+
+@runtime_checkable
+class Listener(Defence, Protocol):
+    """A defence that also hears what else reaches the brand's books."""
+
+    def told(self, table: str, rows: pa.Table) -> None:
+        """Rows of a table other than those of cities, stores and sites, as they are written.
+
+        Lasting facts and all members come before the first day, also those who join later: `registered_at` says when.
+        Purchases and sendings of a part of a day come before its scans are judged, and these again after it with what
+        they won; verdicts and payouts of a day come after all of its scans.
         """
 
 

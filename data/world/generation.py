@@ -15,7 +15,7 @@ from data.world.atlas import city_tables, city_truth
 from data.world.campaigns import FLASH_SALE
 from data.world.commerce_table import member_columns, order_columns, redemption_columns, send_columns
 from data.world.cover import shoppers
-from data.world.defence import NaiveRules
+from data.world.defence import Listener, NaiveRules
 from data.world.economics import OUTCOME
 from data.world.honest import honest_scans
 from data.world.identifiers import identifiers
@@ -109,6 +109,8 @@ class _Generation:
         self.progress = progress
         self.lasting = world.lasting_tables()
         self.writers = {name: _writer(folder, name, world.request.csv, pool) for name in (*_GROWING, *self.lasting)}
+        for writer in self.writers.values():
+            writer.listener = defence.told if isinstance(defence, Listener) else None
         self.truth = {f"{FOLDER}/{name}": TableWriter(folder, f"{FOLDER}/{name}", pool=pool) for name in _GROWING_TRUTH}
         days = world.request.days
         cuts = _cuts(world.request.members)
@@ -243,11 +245,11 @@ class _Generation:
             self.journal.take_in(party.day(day, self.shelf, outcome), "wool", day)
             outcome = np.zeros(len(party.rings), OUTCOME)
             for place in range(day * cuts, (day + 1) * cuts):
+                self._write_commerce(place)
                 entered = self.journal.enter(place)
                 told = party.outcome(entered.scans, blocked=entered.blocked, prize_fen=entered.prize_fen)
                 for name in OUTCOME.names or ():
                     outcome[name] += told[name]
-                self._write_commerce(place)
             self._write_redemptions(day)
             self.journal.close_day(day)
             self._advance(f"day {day + 1} of {days}")

@@ -10,6 +10,7 @@ import numpy as np
 from data.world.almanac import DAY_US
 from data.world.campaigns import FLASH_SALE
 from data.world.commerce_table import label_columns, payout_columns
+from data.world.defence import Chances
 from data.world.labels import LABEL, LabelSettings, verdicts
 from data.world.ledger import VALID
 from data.world.masks import MaskSettings, arrivals, masked
@@ -143,8 +144,8 @@ class Journal:
         if self.defence is not None and len(arrived):
             day = place * self.slices.width // DAY_US
             shown = scan_columns(self.names, arrived, seen, status, prize, first)
-            blocked = np.asarray(self.defence.judge(day, plain(shown)), np.bool_)
-            prize[blocked] = 0
+            blocked = self._stopped(place, self.defence.judge(day, plain(shown)), arrived["family"] > 0)
+            prize = np.where(blocked, 0, prize)  # not in place: the judge may keep what it was shown
         dealt = self._deal(arrived, (status == VALID) & ~blocked)
         columns = scan_columns(self.names, arrived, seen, status, prize + dealt, first)
         self.writers["scans"].write(columns)
@@ -169,6 +170,13 @@ class Journal:
         """Days after the last one of the world on which verdicts and payouts still come."""
         later = self._labels.slices
         return range(later.count - CLOSING_DAYS, later.count)
+
+    def _stopped(self, place: int, judged: NDArray[np.bool_] | Chances, wool: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which scans of a slice win nothing; where that hangs on who made them, by lot."""
+        if not isinstance(judged, Chances):
+            return np.asarray(judged, np.bool_)
+        lot = stream(self.seed, "checks", place).random(len(wool))
+        return np.asarray(lot < np.where(wool, judged.wool, judged.honest), np.bool_)
 
     def _follow(self, place: int, first: int, arrived: NDArray[Any], prize: NDArray[np.int64]) -> None:
         """Verdicts and payouts that come of a slice; what comes after the closing is left out."""

@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from data.world.scan_table import plain
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Executor, Future
     from pathlib import Path
 
@@ -31,6 +33,7 @@ class TableWriter:
         layout: One file, Parquet parts, or CSV parts.
         rows: How many rows were given.
         pool: Threads that encode row groups while the next are made; without them they are encoded at once.
+        listener: Told the name and the rows, texts as texts, before they are written; nobody if not given.
     """
 
     folder: Path
@@ -38,6 +41,7 @@ class TableWriter:
     layout: Literal["file", "parts", "csv"] = "parts"
     rows: int = 0
     pool: Executor | None = None
+    listener: Callable[[str, pa.Table], None] | None = None
     _pending: Future[None] | None = field(default=None, repr=False)
     _waiting: list[pa.Table] = field(default_factory=list, repr=False)
     _waiting_rows: int = field(default=0, repr=False)
@@ -50,6 +54,8 @@ class TableWriter:
         table = pa.table(dict(columns))
         if not table.num_rows:
             return
+        if self.listener is not None:
+            self.listener(self.name, plain(columns))
         self.rows += table.num_rows
         self._waiting.append(table)
         self._waiting_rows += table.num_rows

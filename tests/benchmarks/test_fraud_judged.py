@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.bots import FOLDS, bot_bidders_auc, mean_area
 from benchmarks.clicks import clicks, mapped
-from benchmarks.fraud import QUICK, as_json, over_worlds, real_proxies, without_a_figure
+from benchmarks.fraud import FULL, QUICK, as_json, over_worlds, real_proxies, without_a_figure
 from benchmarks.unseen import WOOL
 from data.checks import check
 from training.interval import Interval, Resampling
@@ -116,9 +116,8 @@ def test_what_was_not_measured_is_null_with_its_reason():
     skipped = {}
     found = without_a_figure({"baselines": {"analyst_rules": {"a": ONE}}}, skipped)
     assert found["flash_sale_stock_share"] is None
-    assert found["adapting"] is None
     assert found["baselines"] == {"analyst_rules": {"a": ONE}, "month_old": None}
-    assert set(skipped) == {"flash_sale_stock_share", "rate_limit_stock_share", "adapting", "baselines.month_old"}
+    assert set(skipped) == {"flash_sale_stock_share", "rate_limit_stock_share", "baselines.month_old"}
     assert without_a_figure({"baselines": {"month_old": {"a": ONE}}}, {})["baselines"] == {"month_old": {"a": ONE}}
 
 
@@ -126,11 +125,12 @@ def test_the_stock_of_flash_sales_is_told_where_it_was_measured():
     skipped = {}
     found = without_a_figure({"baselines": {}, "flash_sale_stock_share": ONE, "rate_limit_stock_share": ONE}, skipped)
     assert (found["flash_sale_stock_share"], found["rate_limit_stock_share"]) == (ONE, ONE)
-    assert set(skipped) == {"adapting", "baselines.month_old"}
+    assert set(skipped) == {"baselines.month_old"}
 
 
 def test_the_quick_plan_is_a_part_of_the_full_one():
     assert set(QUICK.unseen) < set(WOOL)
+    assert QUICK.adapting.members < FULL.adapting.members
     assert len(WOOL) == 9
 
 
