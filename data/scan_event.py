@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Row: TypeAlias = "Mapping[str, object]"
 """One row of a table by column; a column that is missing counts as null. Instants are datetimes with a zone."""
 
+CRATE: Final = 24
+"""Neighbouring codes of a batch that are taken to have travelled together: a case of bottles holds so many."""
+
 _IPV4: Final = re.compile(r"([0-9]+\.[0-9]+\.[0-9]+)\.[0-9]+\Z")
 _IPV6: Final = re.compile(r"((?:[0-9A-Fa-f]{1,4}:){3}[0-9A-Fa-f]{1,4}):")
 _FIRST_DAY: Final = datetime(1970, 1, 1, tzinfo=UTC).date()
@@ -56,6 +59,7 @@ def scan_event(scan: Row, member: Row | None, batch: Row | None, campaign: Row |
         "registration_age_seconds": _since(seen_at, known, "registered_at"),
         "region_mismatch": _differ(_text(known, "city"), _text(batch, "region")),
         **_of_batch(seen_at, batch),
+        "crate": _crate(scan, batch),
         "campaign_age_seconds": _seconds(seen_at, _instant(campaign, "starts_at")),
         **_odds(campaign),
     }
@@ -99,6 +103,12 @@ def _of_batch(seen_at: datetime, batch: Row | None) -> dict[str, int | None]:
         "activation_lag_seconds": _since(seen_at, batch, "activated_at"),
         "shipping_lag_seconds": _since(seen_at, batch, "shipped_at"),
     }
+
+
+def _crate(scan: Row, batch: Row | None) -> int | None:
+    """Which crate of its batch a code was packed in, counted from 0; None where that is not known."""
+    serial, first = _number(scan, "serial"), _number(batch, "first_serial")
+    return None if serial is None or first is None or serial < first else int(serial - first) // CRATE
 
 
 def _odds(campaign: Row | None) -> dict[str, int | None]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from data.log_source import LogSource, counted_once
 from data.place import MICRO, PLACE_COLUMNS, PLACE_STEP
+from data.scan_event import CRATE
 
 _ADDED: Final = (
     "lat_e6",
@@ -27,6 +28,7 @@ _ADDED: Final = (
     "region_mismatch",
     "batch_active",
     "batch_codes",
+    "crate",
     "activation_lag_seconds",
     "shipping_lag_seconds",
     "campaign_age_seconds",
@@ -76,6 +78,8 @@ _SCANS = f"""
         CASE WHEN batches.batch_id IS NOT NULL
             THEN coalesce(batches.activated_at <= scans.seen_at, false)::BIGINT END AS batch_active,
         batches.last_serial - batches.first_serial + 1 AS batch_codes,
+        CASE WHEN scans.serial >= batches.first_serial
+            THEN (scans.serial - batches.first_serial) // {CRATE} END AS crate,
         {_since("batches.activated_at")} AS activation_lag_seconds,
         {_since("batches.shipped_at")} AS shipping_lag_seconds,
         {_seconds("scans.seen_at", "campaigns.starts_at")} AS campaign_age_seconds,

@@ -46,11 +46,12 @@ if TYPE_CHECKING:
     from features.kernel import Doubles
 
 MEMBER_BATCH: Final = ("member_id", "batch_id")
+BATCH_CRATE: Final = ("batch_id", "crate")
 MEMBER, DEVICE, CODE, BATCH = "member_id", "device_id", "code_id", "batch_id"
 IP, IP24, WIFI, CELL, CAMPAIGN, AGENT = "ip", "ip24", "wifi_id", "cell", "campaign_id", "user_agent"
 JUDGED: Final = (MEMBER, DEVICE, IP, IP24, WIFI, BATCH, CAMPAIGN, AGENT)
 
-SCANS = Log("scans", entities=(MEMBER, DEVICE, CODE, BATCH, IP, IP24, WIFI, CELL, CAMPAIGN, MEMBER_BATCH))
+SCANS = Log("scans", entities=(MEMBER, DEVICE, CODE, BATCH, IP, IP24, WIFI, CELL, CAMPAIGN, MEMBER_BATCH, BATCH_CRATE))
 LABELS = Log("scan_labels", entities=JUDGED, noun="verdict")
 PAYOUTS = Log("payouts", entities=(MEMBER,), qualified=True)
 REGISTRATIONS = Log("registrations", entities=("phone_prefix", "referrer_id"))
@@ -240,6 +241,10 @@ CODES = FeatureSet(
     column("batch_active", "flag", "1 when the batch of the code is active, 0 when it is not yet"),
     column("region_mismatch", "flag", "1 when the batch was sent to another region than the member's home city"),
     _strayed("batch", "this batch"),
+    _strayed("batch_crate", "this code's crate"),
+    _speed("batch_crate", "this code's crate"),
+    count(SCANS, by=BATCH_CRATE, over=(HOUR, DAY)),
+    since(SCANS, by=BATCH_CRATE, meaning="Seconds since a code of this code's crate was scanned"),
     derived(
         "member_serial_step",
         _step,
@@ -281,6 +286,8 @@ CODES = FeatureSet(
         last(SCANS, "serial", by=MEMBER_BATCH),
         *_track(CODE),
         *_whereabouts(BATCH),
+        *_track(BATCH_CRATE),
+        *_whereabouts(BATCH_CRATE),
         column("place", "code", "The scan's place as one number"),
         column("lat_e6", "micro-degrees", "The scan's latitude"),
         column("lon_e6", "micro-degrees", "The scan's longitude"),

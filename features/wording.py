@@ -34,6 +34,7 @@ _SEEN_AT: Final = {
     "code": "of this code",
     "batch": "of this batch",
     "member_batch": "by this member of this batch",
+    "batch_crate": "of this code's crate",
 }
 _COUNTED: Final = {
     "member_id": "member{s}",
@@ -56,6 +57,7 @@ ENTITIES_ZH: Final = {
     "code": "该码",
     "batch": "该批次",
     "member_batch": "该会员在该批次",
+    "batch_crate": "该码所在的箱",
     "campaign": "该活动",
     "user_agent": "该浏览器",
     "phone_prefix": "该手机号段",

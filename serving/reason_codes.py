@@ -51,6 +51,8 @@ FAMILIES: Final = (
     ("*_burst_*", "BURST"),
     ("*_kmh", "IMPOSSIBLE_SPEED"),
     ("batch_usual_km", "FAR_FROM_BATCH"),
+    ("batch_crate_usual_km", "FAR_FROM_BATCH"),
+    ("batch_crate_scan*", "BATCH_LEAK"),
     ("*_usual_km", "UNUSUAL_PLACE"),
     ("code_*", "CODE_REUSED"),
     ("activation_lag_seconds", "BEFORE_ACTIVATION"),

@@ -19,6 +19,7 @@ SCANS = pa.schema(
     [
         *((name, pa.string()) for name in ("scan_id", "member_id", "batch_id", "campaign_id", "ip")),
         *((name, INSTANT) for name in ("ts", "received_at")),
+        ("serial", pa.int64()),
         *((name, pa.float64()) for name in ("lat", "lon")),
     ]
 )
@@ -56,6 +57,7 @@ scans = st.fixed_dictionaries(
         "ip": addresses,
         "ts": moments,
         "received_at": st.none() | moments,
+        "serial": st.none() | st.integers(0, 10**9),
         "lat": degrees,
         "lon": degrees.map(lambda one: one and 2 * one),
     }

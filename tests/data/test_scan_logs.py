@@ -100,6 +100,7 @@ def test_a_scan_knows_what_was_known_when_it_arrived(read: Callable[..., list[di
     assert early["shipping_lag_seconds"] == 2 * 86_400
     assert (early["registration_age_seconds"], early["phone_prefix"]) == (7 * 86_400, "1380013")
     assert (early["region_mismatch"], early["batch_codes"]) == (0, 100)
+    assert (early["crate"], later["crate"], scans["s3"]["crate"]) == (0, 2, None)
     assert early["campaign_age_seconds"] == 27 * 86_400
     assert (early["prize_odds_e6"], early["prize_variance_e6"]) == (250_000, 187_500)
     late = scans["s3"]
