@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from features.catalogue import BUILT, NOT_BUILT
 from features.coupon import COUPON
+from features.coupon_rank import COUPON_RANK
 from features.feature import Aggregate, Derived, Operator
 from features.log import key_columns
 from features.network import Ring
+from features.next_purchase import NEXT_CATEGORY, NEXT_PRODUCT
 from features.offer import OFFER
 from features.rfm import RFM
 from features.ring import RING
@@ -27,6 +29,9 @@ SETS: Final = (
     ("Purchases: recency, frequency, money", "RFM", RFM),
     ("One offer", "OFFER", OFFER),
     ("Coupon habits", "COUPON", COUPON),
+    ("The next purchase: one category", "NEXT_CATEGORY", NEXT_CATEGORY),
+    ("The next purchase: one product", "NEXT_PRODUCT", NEXT_PRODUCT),
+    ("One coupon of a booklet", "COUPON_RANK", COUPON_RANK),
     ("Scans: tempo", "SCAN", TEMPO),
     ("Scans: device, address and place", "SCAN", PLACE),
     ("Scans: code and sequence", "SCAN", CODES),

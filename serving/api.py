@@ -119,7 +119,10 @@ async def offers(
     summary="Many rows of any task",
     response_class=Response,
     responses={
-        200: {"content": {JSON_LINES: {}}, "description": "A RowAnswer a line, in the order of the rows."},
+        200: {
+            "content": {JSON_LINES: {}},
+            "description": "A line a row, in their order: a RowAnswer, or a PlaceAnswer of a task that orders lists.",
+        },
         **{status: {"model": ErrorAnswer} for status in (404, 413, 422, 503)},
     },
     openapi_extra={"requestBody": {"required": True, "content": {JSON_LINES: {"schema": {"type": "string"}}}}},
@@ -129,6 +132,7 @@ async def batch(task: Annotated[str, Path(max_length=LONGEST_ID)], desk: Ready, 
 
     Where the pay-off hangs on what is at stake, or its cap on a group, a line says these too: see `/v1/models`. Where
     a lot lets some decisions through, a line also says what its decision is called, and its answer what was drawn.
+    Where the task puts lists in order, a line names its list, and its answer is a place and no probability.
     """
     if task not in desk.scorers:
         raise UnknownTask
@@ -199,7 +203,7 @@ def _loaded(manifest: Manifest, lottery: Lottery | None = None) -> LoadedModel:
         feature_fingerprint=manifest.feature_fingerprint,
         features=manifest.feature_names,
         also_asked=Columns.of(manifest, lottery).besides,
-        thresholds=_thresholds(manifest.payoff, manifest.prices.default),
+        thresholds=() if manifest.lists else _thresholds(manifest.payoff, manifest.prices.default),
         metrics=manifest.metrics,
         parity=manifest.parity_as_dict(),
     )

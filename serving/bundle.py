@@ -12,16 +12,21 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from data.errors import DataError, UsageError
+from serving.allocation.policy import OfferPolicy
 from serving.holdout import Holdout
 from serving.payoff import Payoff, Prices
 from serving.reason_codes import OTHER
+from serving.shrinkage import Shrinkage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORMAT_VERSION: Final = 2
 MANIFEST: Final = "manifest.json"
@@ -90,6 +95,61 @@ class Criteria(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ablations: tuple[str, ...] = ()
 
 
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One further forest of a bundle, in a graph of its own, and how it is asked.
+
+    Attributes:
+        kind: Whether its answer is a chance (its graph's probability) or an amount (its graph's raw score; the
+            probability that every graph has means nothing then).
+        score_base: Raw score before anything is known.
+        parity: The proof of its graph.
+        sees_arm: Whether it has one column behind the features: 1 where the offer is sent, 0 where it is withheld.
+        dose: The column that is 0 where the offer is withheld; None where there is none.
+    """
+
+    kind: Literal["chance", "amount"]
+    score_base: float
+    parity: Parity
+    sees_arm: bool = False
+    dose: int | None = None
+
+
+class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One summand of an effect: what a head says, with the offer sent or withheld, times a weight."""
+
+    head: str
+    weight: float
+    sent: bool
+
+
+class Effects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an offer changes and what that is worth, beside the chance that it is redeemed.
+
+    Attributes:
+        learner: How the effect was learned.
+        heads: The further forests, by name.
+        terms: The summands of the effect on the chance to buy.
+        constant: What is added to them.
+        shrinkage: How the effect is drawn towards its segment.
+        basket: The head that says what a basket with such an offer earns.
+        face_value: The feature that says what redeeming takes off.
+        caution: How many standard deviations below its mean a value is counted on.
+        price: What a fen of cost has to bring beyond itself, at the budget that the report compares policies at.
+        policy: The rules and prices by which offers are given out; None where nobody may be sent anything yet.
+    """
+
+    learner: str
+    heads: dict[str, Head]
+    terms: tuple[Term, ...]
+    constant: float
+    shrinkage: Shrinkage
+    basket: str
+    face_value: str
+    caution: float
+    price: float
+    policy: OfferPolicy | None = None
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a bundle is: read it before trusting a number that came out of it.
 
@@ -112,6 +172,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         criteria: What the figures have to show before it becomes champion.
         holdout: How many decisions a lot lets through whatever the score; None where the task has none. The lot's key
             is the service's own and stands in no bundle.
+        lists: The column that names a row's list, where the model puts the rows of a list in order: its score is then
+            no probability, and it has neither calibrator nor actions. Empty where rows are decided one by one.
+        effects: What an offer changes, where the model is of offers; None elsewhere.
     """
 
     format_version: int
@@ -131,6 +194,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     files: dict[str, str]
     criteria: Criteria = Criteria()
     holdout: Holdout | None = None
+    lists: str = ""
+    effects: Effects | None = None
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -154,18 +219,30 @@ class Bundle:
         manifest: What the bundle is.
         model: The ONNX graph.
         folder: Where it lies, or will lie once written: `bundles/TASK/VERSION`.
+        heads: The graphs of further forests, by the name of the head.
     """
 
     manifest: Manifest
     model: bytes
     folder: Path
+    heads: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def make(root: Path, manifest: Manifest, model: bytes) -> Bundle:
-    """Join a manifest and a model for `root/TASK/VERSION`, entering the model's hash in the manifest."""
-    files = {MODEL: hashlib.sha256(model).hexdigest()}
+def make(root: Path, manifest: Manifest, model: bytes, heads: Mapping[str, bytes] | None = None) -> Bundle:
+    """Join a manifest and its graphs for `root/TASK/VERSION`, entering their hashes in the manifest."""
+    graphs = {MODEL: model, **{head_file(name): graph for name, graph in (heads or {}).items()}}
+    files = {name: hashlib.sha256(graph).hexdigest() for name, graph in graphs.items()}
     manifest = msgspec.structs.replace(manifest, format_version=FORMAT_VERSION, files=files)
-    return Bundle(manifest, model, root / manifest.task / manifest.version)
+    return Bundle(manifest, model, root / manifest.task / manifest.version, dict(heads or {}))
+
+
+def head_file(name: str) -> str:
+    """The file of a head's graph, beside that of the model.
+
+    >>> head_file("basket")
+    'head-basket.onnx'
+    """
+    return f"head-{name}.onnx"
 
 
 def write(bundle: Bundle) -> Path:
@@ -185,6 +262,8 @@ def write(bundle: Bundle) -> Path:
     aside = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=folder.parent))
     try:
         _write_durably(aside / MODEL, bundle.model)
+        for name, graph in bundle.heads.items():
+            _write_durably(aside / head_file(name), graph)
         _write_durably(aside / MANIFEST, msgspec.json.format(msgspec.json.encode(bundle.manifest), indent=2) + b"\n")
         aside.chmod(0o755)
         aside.rename(folder)
@@ -201,14 +280,9 @@ def read(folder: Path) -> Bundle:
             another type.
     """
     manifest = _read_manifest(folder)
-    model = _read_file(folder / MODEL)
-    found = hashlib.sha256(model).hexdigest()
-    if found != manifest.files[MODEL]:
-        raise DataError(
-            f"Bundle {folder}: found {MODEL} with sha256 {found}, expected {manifest.files[MODEL]}; the file was "
-            "changed after export, so export the bundle again or restore it."
-        )
-    return Bundle(manifest, model, folder)
+    heads = manifest.effects.heads if manifest.effects else ()
+    graphs = {name: _read_graph(folder, name, manifest) for name in (MODEL, *map(head_file, heads))}
+    return Bundle(manifest, graphs[MODEL], folder, {name: graphs[head_file(name)] for name in heads})
 
 
 def point(root: Path, task: str, pointer: Pointer, version: str) -> Path:
@@ -250,6 +324,17 @@ def resolve(root: Path, task: str, pointer: Pointer) -> Path:
     return path.parent / version
 
 
+def _read_graph(folder: Path, name: str, manifest: Manifest) -> bytes:
+    graph = _read_file(folder / name)
+    found = hashlib.sha256(graph).hexdigest()
+    if found != manifest.files[name]:
+        raise DataError(
+            f"Bundle {folder}: found {name} with sha256 {found}, expected {manifest.files[name]}; the file was "
+            "changed after export, so export the bundle again or restore it."
+        )
+    return graph
+
+
 def _read_manifest(folder: Path) -> Manifest:
     content = _read_file(folder / MANIFEST)
     try:
@@ -273,8 +358,14 @@ def _read_manifest(folder: Path) -> Manifest:
 
 def _manifest_problems(folder: Path, manifest: Manifest) -> list[str]:
     problems = []
-    if set(manifest.files) != {MODEL}:
-        problems.append(f"found the files {sorted(manifest.files)} in {MANIFEST}, expected exactly {MODEL}")
+    heads = manifest.effects.heads if manifest.effects else {}
+    expected = (MODEL, *sorted(map(head_file, heads)))
+    if set(manifest.files) != set(expected):
+        problems.append(
+            f"found the files {sorted(manifest.files)} in {MANIFEST}, expected exactly {', '.join(expected)}"
+        )
+    if manifest.effects:
+        problems += _effect_problems(manifest.effects, manifest.feature_names)
     if (manifest.task, manifest.version) != (folder.parent.name, folder.name):
         problems.append(
             f"found task {manifest.task!r} and version {manifest.version!r} in {MANIFEST}, expected those of the "
@@ -283,6 +374,17 @@ def _manifest_problems(folder: Path, manifest: Manifest) -> list[str]:
     if not manifest.features or len(set(manifest.feature_names)) != len(manifest.features):
         problems.append("found no features, or one twice, expected each name once")
     return problems
+
+
+def _effect_problems(effects: Effects, features: tuple[str, ...]) -> list[str]:
+    asked = {effects.basket, *(term.head for term in effects.terms)}
+    wrong = [name for name in effects.heads if not _NAME.fullmatch(name)]
+    unknown = sorted(asked - set(effects.heads))
+    named = (effects.face_value, *(one.feature for one in effects.shrinkage.divisions))
+    strange = [name for name in named if name not in features]
+    problems = [f"found the names {wrong} of heads, expected letters, digits, dot, dash and underscore"] * bool(wrong)
+    problems += [f"found no heads {unknown} that effects ask, expected each"] * bool(unknown)
+    return problems + [f"found the features {strange} in effects, expected the model's"] * bool(strange)
 
 
 def _read_file(path: Path) -> bytes:

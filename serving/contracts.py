@@ -100,6 +100,14 @@ class RowAnswer(_Body):
     reasons: tuple[ReasonBody, ...]
 
 
+class PlaceAnswer(_Body):
+    """One row of a task that puts lists in order: a line of the answer of `/v1/{task}/batch`. No probability."""
+
+    place: int = Field(ge=1, description="Place of the row among the rows of its list that were sent; 1 comes first.")
+    score: float = Field(description="What orders the rows of one list; it compares nothing across lists.")
+    reasons: tuple[ReasonBody, ...]
+
+
 class NoOffer(_Body):
     """Why nothing should be sent."""
 

@@ -166,3 +166,7 @@ def _name_problems(what: str, names: tuple[str, ...], least: int) -> list[str]:
     if not all(names):
         problems.append(f"found an empty name among {what}")
     return problems
+
+
+AN_ORDER = Payoff(("place",), ("not_taken", "taken"), ((0.0, 0.0),))
+"""Stands in the bundle of an order, which has nothing to choose between: what a place is worth nobody has said."""

@@ -1,4 +1,7 @@
-"""Rows of any task, as JSON lines: features in; chance, action and reasons out, a line each, in the same order."""
+"""Rows of any task, as JSON lines: features in; chance, action and reasons out, a line each, in the same order.
+
+A task that puts lists in order answers with places instead, because its score is no chance.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 import msgspec
 import numpy as np
 
-from serving.contracts import LONGEST_ID, LotBody, Problem, ReasonBody, RowAnswer
+from serving.contracts import LONGEST_ID, LotBody, PlaceAnswer, Problem, ReasonBody, RowAnswer
 from serving.decisions import decide
 from serving.reasons import explain
 
@@ -49,13 +52,15 @@ def answer_rows(scorer: Scorer, body: bytes, lottery: Lottery | None = None) -> 
         lottery: Lets some rows through; None where nothing is drawn.
 
     Returns:
-        A `RowAnswer` a line.
+        A `RowAnswer` a line; a `PlaceAnswer` where the model puts lists in order, for which a line also names its list.
 
     Raises:
         RowsRefused: A line is no such object; the first ten problems of all lines are named.
     """
     manifest = scorer.manifest
     rows = _read(Columns.of(manifest, lottery), body.splitlines())
+    if manifest.lists:
+        return _places(scorer, rows)
     probability, contributions = scorer.probability(rows.features), scorer.contributions(rows.features)
     meant, value = decide(probability, manifest.payoff, rows.stake, rows.price(manifest))
     action, lots = _drawn(manifest, rows, meant, lottery)
@@ -72,6 +77,36 @@ def answer_rows(scorer: Scorer, body: bytes, lottery: Lottery | None = None) -> 
         )
     )
     return b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
+
+
+def _places(scorer: Scorer, rows: _Rows) -> bytes:
+    """The place of each row in its list, of equal scores the earlier line first."""
+    manifest = scorer.manifest
+    score, contributions = scorer.raw(rows.features), scorer.contributions(rows.features)
+    lines = (
+        PlaceAnswer(
+            place=place,
+            score=float(one),
+            reasons=tuple(ReasonBody(**asdict(reason)) for reason in explain(manifest.features, row, moved)),
+        )
+        for place, one, row, moved in zip(
+            places(score, rows.text[manifest.lists]), score, rows.features, contributions, strict=True
+        )
+    )
+    return b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
+
+
+def places(score: NDArray[np.float64], lists: Sequence[str | None]) -> list[int]:
+    """The place of each row among those of its list, from 1; of equal scores the earlier row comes first.
+
+    >>> places(np.array([0.1, 0.7, 0.4]), ["ann", "ann", "bob"])
+    [2, 1, 1]
+    """
+    taken: dict[str | None, int] = {}
+    found = [0] * len(lists)
+    for row in np.argsort(-score, kind="stable").tolist():
+        found[row] = taken[lists[row]] = taken.get(lists[row], 0) + 1
+    return found
 
 
 def _drawn(
@@ -91,7 +126,7 @@ class Columns:
     Attributes:
         features: The features of the model in order; a number or null each.
         stake: What is at stake, a number of fen; empty where the pay-off has none.
-        groups: The groups of the pay-off's cap and of the lot, text or null.
+        groups: The groups of the pay-off's cap and of the lot, and the list that is put in order; text or null.
         decision: What the decision is called, text; empty where no lot is drawn.
     """
 
@@ -103,7 +138,8 @@ class Columns:
     @staticmethod
     def of(manifest: Manifest, lottery: Lottery | None = None) -> Columns:
         """Those that a bundle asks for, and the lot where one is drawn."""
-        groups = (manifest.payoff.cap.group if manifest.payoff.cap else "", lottery.holdout.group if lottery else "")
+        cap = manifest.payoff.cap
+        groups = (cap.group if cap else "", lottery.holdout.group if lottery else "", manifest.lists)
         return Columns(
             manifest.feature_names,
             manifest.payoff.stake,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from serving.bundle import Bundle
 
 OUTPUTS: Final = ("raw", "probability", "leaves", "contributions")
+ORDER_OUTPUTS: Final = ("raw", "leaves", "contributions")
 _LOAD_ERRORS: Final = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException)
 _CELLS: Final = 1 << 22  # numbers that a run may hold between leaves and contributions: 32 MiB
 
@@ -36,7 +37,7 @@ class Trace(NamedTuple):
 
     Attributes:
         raw: Raw scores, shape (rows,).
-        probability: Calibrated probabilities, shape (rows,).
+        probability: Calibrated probabilities, shape (rows,); (0,) of an order, which has none.
         leaves: Leaf index in every tree, int64, shape (rows, trees).
     """
 
@@ -79,7 +80,16 @@ class Scorer:
         return raw
 
     def probability(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probability of each row, shape (rows,)."""
+        """Calibrated probability of each row, shape (rows,).
+
+        Raises:
+            UsageError: The model puts rows in order, and its score is no probability.
+        """
+        if self.manifest.lists:
+            raise UsageError(
+                f"Bundle {self.manifest.task}/{self.manifest.version}: found an order of the rows of one "
+                f"{self.manifest.lists}, expected a model of chances; ask for its raw score and show places"
+            )
         probability: NDArray[np.float64] = self._run(("probability",), features)[0]
         return probability
 
@@ -90,6 +100,9 @@ class Scorer:
 
     def trace(self, features: NDArray[np.float32]) -> Trace:
         """Score, probability and leaves in one run: what the proof at export compares."""
+        if self.manifest.lists:
+            raw, leaves = self._run(("raw", "leaves"), features)
+            return Trace(raw, np.empty(0), leaves)
         return Trace(*self._run(("raw", "probability", "leaves"), features))
 
     def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -134,9 +147,10 @@ def _require_shape(session: ort.InferenceSession, bundle: Bundle) -> int:
     inputs = {value.name: (value.type, value.shape[1:]) for value in session.get_inputs()}
     outputs = {value.name: value.shape[1:] for value in session.get_outputs()}
     features = len(bundle.manifest.features)
-    if inputs != {"features": ("tensor(double)", [features])} or set(outputs) != set(OUTPUTS):
+    expected = ORDER_OUTPUTS if bundle.manifest.lists else OUTPUTS
+    if inputs != {"features": ("tensor(double)", [features])} or set(outputs) != set(expected):
         raise DataError(
             f"Bundle {bundle.manifest.task}/{bundle.manifest.version}: found a model with inputs {inputs} and outputs "
-            f"{sorted(outputs)}, expected double features of width {features} and {list(OUTPUTS)}; export it again."
+            f"{sorted(outputs)}, expected double features of width {features} and {list(expected)}; export it again."
         )
     return int(outputs["leaves"][0])

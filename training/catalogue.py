@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import training.tasks
 from data.errors import UsageError
-from training.task import Task
+from training.task import AnyTask, RankingTask, Task
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -26,7 +26,7 @@ def shipped() -> tuple[str, ...]:
     return tuple(module.name for module in pkgutil.iter_modules(training.tasks.__path__))
 
 
-def find(name_or_path: str) -> Task:
+def find(name_or_path: str) -> AnyTask:
     """The task of that name, or the one that a Python file outside this repository declares.
 
     Args:
@@ -58,8 +58,8 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def _declared(module: ModuleType, where: str) -> Task:
+def _declared(module: ModuleType, where: str) -> AnyTask:
     task = getattr(module, "TASK", None)
-    if not isinstance(task, Task):
+    if not isinstance(task, Task | RankingTask):
         raise UsageError(f"{where} holds no task: found TASK = {task!r}, expected TASK = Task(...)")
     return task

@@ -9,18 +9,21 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
 from training.payoff import earnings
+from training.pipeline import Fitted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from training.pipeline import Fitted
+    from training.ranking_pipeline import FittedOrder
 
 SIZE = (6.4, 4.2)
 OURS, THEIRS = "#0b6e4f", "#8a8a8a"
 
 
-def draw(fitted: Fitted) -> dict[str, Figure]:
-    """One figure a question, by file name."""
+def draw(fitted: Fitted | FittedOrder) -> dict[str, Figure]:
+    """One figure a question, by file name; an order has neither chances nor actions to draw."""
+    if not isinstance(fitted, Fitted):
+        return {"attributions": _attributions(fitted)}
     return {
         "precision_recall": _precision_recall(fitted),
         "calibration": _calibration(fitted),
@@ -79,7 +82,7 @@ def _money(fitted: Fitted) -> Figure:
     return figure
 
 
-def _attributions(fitted: Fitted, most: int = 15) -> Figure:
+def _attributions(fitted: Fitted | FittedOrder, most: int = 15) -> Figure:
     figure, axes = _axes("mean size of the contribution to the score", "")
     top = list(fitted.record.attributions.items())[:most][::-1]
     axes.barh([name for name, _ in top], [value for _, value in top], color=OURS)

@@ -12,11 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from data.contracts import TABLES
 from data.errors import DataError, UsageError
+from data.kinds import SQL_TYPES
 from features.batch import build as build_features
 from training.means import Means, address_of
 from training.payoff import NO_STAKES, Stakes
 from training.split import NEVER
+from training.task import RankingTask
 from training.units import units
 
 if TYPE_CHECKING:
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
     from data.sources import DataSet
     from features.batch import BuildReport, Progress
     from training.payoff import Payoff
-    from training.task import Task
+    from training.task import AnyTask
 
 POSITION = "shepherd_position"
+RELEVANT = "relevant"
+"""The column of a label that says how many things of a row's list came true in all."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Examples:
         stakes: What the pay-off asks of each row besides its chance.
         by_lot: Whether the row was labelled because a lot fell on it, so that such rows stand for all; shape (rows,).
             All are where every row gets a label.
+        lists: Code of the list of each row, where a task puts lists in order; empty elsewhere.
+        relevant: How many things of the row's list came true in all, candidates or not; likewise.
     """
 
     row_id: NDArray[np.object_]
@@ -64,6 +71,8 @@ class Examples:
     matrix: NDArray[np.float32]
     stakes: Stakes = NO_STAKES
     by_lot: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    lists: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    relevant: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         """All rows stand for themselves where no lot was drawn."""
@@ -93,7 +102,7 @@ class Built:
 
 
 def build(
-    task: Task,
+    task: AnyTask,
     data_set: DataSet,
     folder: Path,
     progress: Progress | None = None,
@@ -126,7 +135,7 @@ def build(
     return Built(path, report.rows, report.seconds, reused=False)
 
 
-def _computed(task: Task, data_set: DataSet, path: Path, progress: Progress | None, means: Means) -> BuildReport:
+def _computed(task: AnyTask, data_set: DataSet, path: Path, progress: Progress | None, means: Means) -> BuildReport:
     with data_set.connect() as connection:
         rows = task_rows(task, connection)
         if means.cluster is None:
@@ -136,7 +145,7 @@ def _computed(task: Task, data_set: DataSet, path: Path, progress: Progress | No
     return build_on_cluster(task.features, data_set, rows, path, address_of(means.cluster), progress)
 
 
-def examples(task: Task, data_set: DataSet, built: Built) -> Examples:
+def examples(task: AnyTask, data_set: DataSet, built: Built) -> Examples:
     """The rows whose label exists, with their features; all rows where the task learns from unlabelled ones.
 
     Raises:
@@ -150,6 +159,7 @@ def examples(task: Task, data_set: DataSet, built: Built) -> Examples:
     truth = _joined(task, labels, table)
     rows = table if truth.num_rows == table.num_rows else table.take(truth[POSITION])
     _require_values(task, rows)
+    lists, relevant = _lists(task, rows, truth)
     return Examples(
         row_id=rows["row_id"].to_numpy(),
         as_of=_instants(rows["as_of"]),
@@ -162,7 +172,20 @@ def examples(task: Task, data_set: DataSet, built: Built) -> Examples:
         matrix=matrix(rows, task.features.names),
         stakes=_stakes(task.payoff, rows),
         by_lot=truth["by_lot"].fill_null(pa.scalar(value=False)).to_numpy(),
+        lists=lists,
+        relevant=relevant,
     )
+
+
+def _lists(task: AnyTask, rows: pa.Table, truth: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The list of each row, and how many things of it came true: as the label says, else as many as its rows did."""
+    if not isinstance(task, RankingTask):
+        return np.empty(0, np.int64), np.empty(0)
+    lists = _codes(rows[task.lists])
+    if RELEVANT in truth.column_names:
+        return lists, truth[RELEVANT].cast(pa.float64()).to_numpy()
+    counted = np.bincount(lists, truth["label"].cast(pa.float64()).to_numpy()).astype(np.float64)
+    return lists, counted[lists]
 
 
 def matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
@@ -173,8 +196,10 @@ def matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
     return values
 
 
-def task_rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def task_rows(task: AnyTask, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """The rows of a task in the order of their moment, each with a key of its own."""
+    for name in task.rows.optional:
+        _stand_in(name, connection)
     rows = _answer(task, task.rows, connection, f"SELECT * FROM ({task.rows.sql}) ORDER BY as_of, row_id")
     repeated = rows.num_rows - pc.count_distinct(rows["row_id"]).as_py()
     if not rows.num_rows or repeated or rows["row_id"].null_count or rows["as_of"].null_count:
@@ -188,7 +213,13 @@ def task_rows(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     return rows if linked is None else rows.append_column(linked.name, units(linked, connection, rows))
 
 
-def _answer(task: Task, asked: Rows | Label, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+def _stand_in(name: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """An empty table where the data set has none of that name."""
+    listed = ", ".join(f"NULL::{SQL_TYPES[column.kind]} AS {column.name}" for column in TABLES[name].columns)
+    connection.execute(f'CREATE VIEW IF NOT EXISTS "{name}" AS SELECT {listed} WHERE false')
+
+
+def _answer(task: AnyTask, asked: Rows | Label, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     try:
         table: pa.Table = connection.sql(sql).to_arrow_table()
     except (duckdb.ProgrammingError, duckdb.DataError) as refusal:
@@ -199,11 +230,12 @@ def _answer(task: Task, asked: Rows | Label, connection: duckdb.DuckDBPyConnecti
     return table
 
 
-def _labels(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def _labels(task: AnyTask, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     labels = _answer(task, task.label, connection, task.label.sql)
     if "by_lot" not in labels.column_names:
         labels = labels.append_column("by_lot", pa.array(np.ones(labels.num_rows, np.bool_)))
-    labels = labels.select(["row_id", "label", "closes_at", "by_lot"])
+    counted = (RELEVANT,) if RELEVANT in labels.column_names else ()
+    labels = labels.select(["row_id", "label", "closes_at", "by_lot", *counted])
     repeated = labels.num_rows - pc.count_distinct(labels["row_id"]).as_py()
     found = set(pc.unique(labels["label"]).to_pylist())
     if repeated or not found <= {0, 1} or labels["closes_at"].null_count:
@@ -216,7 +248,7 @@ def _labels(task: Task, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     return labels
 
 
-def _joined(task: Task, labels: pa.Table, table: pa.Table) -> pa.Table:
+def _joined(task: AnyTask, labels: pa.Table, table: pa.Table) -> pa.Table:
     """Positions of the built rows, in the order they were built, with label, closes_at and by_lot.
 
     Rows without a label are left out unless the task learns from them; theirs are null.
@@ -242,14 +274,14 @@ def _joined(task: Task, labels: pa.Table, table: pa.Table) -> pa.Table:
     return joined
 
 
-def missing_tables(task: Task, data_set: DataSet) -> tuple[str, ...]:
+def missing_tables(task: AnyTask, data_set: DataSet) -> tuple[str, ...]:
     """The tables that rows, their links and labels are read from and that the data set has not."""
     links = task.rows.linked.shared if task.rows.linked else ()
     needed = dict.fromkeys((*task.rows.tables, *task.label.tables, *(table for table, _ in links)))
     return tuple(name for name in needed if name not in data_set.files)
 
 
-def require_tables(task: Task, data_set: DataSet) -> None:
+def require_tables(task: AnyTask, data_set: DataSet) -> None:
     """See that the data set has what rows and label are read from.
 
     Raises:
@@ -263,12 +295,13 @@ def require_tables(task: Task, data_set: DataSet) -> None:
         )
 
 
-def _wanted_columns(task: Task, found: Sequence[str]) -> list[str]:
+def _wanted_columns(task: AnyTask, found: Sequence[str]) -> list[str]:
     """Those of the built columns that the training table is made of."""
     stake, group = _stake_columns(task.payoff)
     wanted = {
         "unit": (task.unit,),
         "split.group": (task.split.group,),
+        "lists": (task.lists,) if isinstance(task, RankingTask) else (),
         "slices": task.slices,
         "payoff.stake": (stake,) if stake else (),
         "payoff.cap.group": (group,) if group else (),
@@ -283,9 +316,10 @@ def _wanted_columns(task: Task, found: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(("row_id", "as_of", *asked, *task.features.names)))
 
 
-def _require_values(task: Task, rows: pa.Table) -> None:
+def _require_values(task: AnyTask, rows: pa.Table) -> None:
     stake, _ = _stake_columns(task.payoff)
-    needed = (task.unit, task.split.group, *((stake,) if stake else ()))
+    lists = (task.lists,) if isinstance(task, RankingTask) else ()
+    needed = (task.unit, task.split.group, *lists, *((stake,) if stake else ()))
     empty = {name: rows[name].null_count for name in dict.fromkeys(needed)}
     if any(empty.values()):
         found = ", ".join(f"{name} in {count} rows" for name, count in empty.items() if count)
@@ -296,12 +330,14 @@ def _require_values(task: Task, rows: pa.Table) -> None:
         )
 
 
-def _stake_columns(payoff: Payoff) -> tuple[str, str]:
+def _stake_columns(payoff: Payoff | None) -> tuple[str, str]:
     """The columns of the rows that the pay-off reads: what is at stake, and the groups of its cap; empty if neither."""
+    if payoff is None:
+        return "", ""
     return payoff.stake, payoff.cap.group if payoff.cap else ""
 
 
-def _stakes(payoff: Payoff, rows: pa.Table) -> Stakes:
+def _stakes(payoff: Payoff | None, rows: pa.Table) -> Stakes:
     stake, group = _stake_columns(payoff)
     return Stakes(
         rows[stake].cast(pa.float64()).to_numpy() if stake else None,

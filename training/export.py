@@ -16,13 +16,17 @@ import lightgbm as lgb
 import msgspec
 import numpy as np
 
-from data.errors import DataError, GateRefused
+from data.errors import DataError, GateRefused, UsageError
 from features.wording import sentence, sentence_zh
 from serving import bundle as bundles
-from serving.bundle import Bundle, Criteria, Manifest, Pointer, point, read, resolve
-from serving.payoff import Prices
+from serving.bundle import Bundle, Criteria, Effects, Head, Manifest, Pointer, Term, point, read, resolve
+from serving.effects import OfferValues, as_asked, head_scorer
+from serving.payoff import AN_ORDER, Prices
 from serving.reason_codes import reason_code
 from serving.scorer import Scorer
+from serving.shrinkage import Division, Segment, Shrinkage, Shrunk, segment_count, segments_of
+from serving.worth import Valued, valued
+from training.calibrate import Sigmoid
 from training.graph import forest_base, write_graph
 from training.parity import Comparison, compare, edge_rows
 from training.trees import read_forest
@@ -40,8 +44,34 @@ if TYPE_CHECKING:
     from training.trees import Forest
 
 # training meets serving only here and in payoff
-__all__ = ["Bundle", "Criteria", "Manifest", "Pointer", "export", "point", "read", "resolve"]
+__all__ = [
+    "UNPROVED",
+    "Bundle",
+    "Criteria",
+    "Division",
+    "Effects",
+    "Head",
+    "Manifest",
+    "OfferValues",
+    "Pointer",
+    "Segment",
+    "Shrinkage",
+    "Shrunk",
+    "Term",
+    "Valued",
+    "export",
+    "point",
+    "read",
+    "resolve",
+    "segment_count",
+    "segments_of",
+    "valued",
+]
 
+UNPROVED = bundles.Parity(0, 0, 0, 0.0, 0.0, 0.0)
+"""Stands where a proof will."""
+
+_LOG_ODDS = Sigmoid()
 _SOFTWARE = ("shepherd", "lightgbm", "onnx", "onnxruntime", "numpy")
 _MAX_PROBABILITY_DIFFERENCE = 1e-12
 _MAX_CONTRIBUTION_GAP = 1e-9
@@ -53,9 +83,9 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     task: str,
     version: str,
     booster: lgb.Booster,
-    calibrator: Calibrator,
+    calibrator: Calibrator | None,
     features: FeatureSet,
-    payoff: Payoff,
+    payoff: Payoff | None,
     rows: NDArray[np.float32],
     data_hash: str,
     metrics: Mapping[str, float],
@@ -64,6 +94,9 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     usual: NDArray[np.float64] | None = None,
     criteria: Criteria | None = None,
     holdout: Holdout | None = None,
+    lists: str = "",
+    effects: Effects | None = None,
+    heads: Mapping[str, lgb.Booster] | None = None,
     created: datetime | None = None,
 ) -> Bundle:
     """Write `root/TASK/VERSION`, after proving that its graph is the booster; nothing is written without the proof.
@@ -73,9 +106,9 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         task: Name of the task.
         version: Name of the new version; an existing one is refused.
         booster: One score a row from numeric features; the mean of several comes from `training.ensemble`.
-        calibrator: Fitted on raw scores of the booster.
+        calibrator: Fitted on raw scores of the booster; None of an order, whose score is no probability.
         features: The declarations behind the columns of `rows`, in their order.
-        payoff: What each action is worth under each outcome.
+        payoff: What each action is worth under each outcome; None of an order.
         rows: Features of the test rows, float32, shape (rows, features), NaN for unknown, at least one row.
         data_hash: Hash of the data that the model was trained on.
         metrics: Figures of the test set, to be read beside the model.
@@ -85,6 +118,9 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
             name none if not given.
         criteria: What the figures have to show before the bundle becomes champion; nothing if not given.
         holdout: How many decisions a lot lets through whatever the score; no lot if not given.
+        lists: The column that names a row's list, of an order; empty where rows are decided one by one.
+        effects: What an offer changes, its heads still without proof; None where the model is of no offers.
+        heads: The booster of each of its heads; proved as the model is, with the offer sent and withheld.
         created: Instant to note in the manifest; now if not given.
 
     Returns:
@@ -93,8 +129,9 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     Raises:
         GateRefused: The graph and the booster differ anywhere, or the booster cannot be exported.
         DataError: Rows, features and booster do not have the same columns.
-        UsageError: The version exists or its name cannot be a folder.
+        UsageError: The version exists, its name cannot be a folder, or it is neither an order nor a decision.
     """
+    _require_kind(calibrator, payoff, lists)
     booster = lgb.Booster(model_str=booster.model_to_string())  # as predict uses it, up to the best iteration
     forest = read_forest(booster)
     _require_columns(forest, features, rows)
@@ -105,23 +142,68 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         version=version,
         features=_described(features, usual),
         feature_fingerprint=features.fingerprint(),
-        payoff=payoff,
+        payoff=payoff or AN_ORDER,
         prices=prices or Prices(),
-        calibrator={"kind": type(calibrator).__name__.lower(), **asdict(calibrator)},
+        calibrator={"kind": type(calibrator).__name__.lower(), **asdict(calibrator)} if calibrator else {},
         score_base=forest_base(forest),
         versions={"python": platform.python_version(), **{name: installed(name) for name in _SOFTWARE}},
         data_hash=data_hash,
         created=(created or datetime.now(UTC)).astimezone(UTC).isoformat(),
-        parity=bundles.Parity(0, 0, 0, 0.0, 0.0, 0.0),
+        parity=UNPROVED,
         metrics=dict(metrics),
         files={},
         criteria=criteria or Criteria(),
         holdout=holdout,
+        lists=lists,
     )
     scorer = Scorer(bundles.make(root, unproved, model))
     parity = _prove(scorer, booster, calibrator, rows, edge_rows(forest, rows, generator))
-    folder = bundles.write(bundles.make(root, msgspec.structs.replace(unproved, parity=parity), model))
-    return read(folder)
+    proved = msgspec.structs.replace(unproved, parity=parity)
+    whole = bundles.make(root, proved, model)
+    if effects is not None:
+        whole = _with_heads(root, proved, model, effects, heads or {}, rows, generator)
+    return read(bundles.write(whole))
+
+
+def _with_heads(
+    root: Path,
+    manifest: Manifest,
+    model: bytes,
+    effects: Effects,
+    boosters: Mapping[str, lgb.Booster],
+    rows: NDArray[np.float32],
+    generator: np.random.Generator,
+) -> Bundle:
+    """The bundle with the graph of every head, each proved to be its booster."""
+    if set(boosters) != set(effects.heads):
+        raise UsageError(
+            f"Export of {manifest.task}: found the boosters {sorted(boosters)}, expected those of the heads "
+            f"{sorted(effects.heads)}"
+        )
+    plain = {name: lgb.Booster(model_str=booster.model_to_string()) for name, booster in boosters.items()}
+    forests = {name: read_forest(booster) for name, booster in plain.items()}
+    graphs = {name: write_graph(forest, _LOG_ODDS) for name, forest in forests.items()}
+    known = {
+        name: msgspec.structs.replace(head, score_base=forest_base(forests[name]))
+        for name, head in effects.heads.items()
+    }
+    draft = msgspec.structs.replace(manifest, effects=msgspec.structs.replace(effects, heads=known))
+    for name, head in known.items():
+        scorer = head_scorer(bundles.make(root, draft, model, graphs), name)
+        asked = np.concatenate([as_asked(head, rows, sent=sent) for sent in (True, False)[: 1 + head.sees_arm]])
+        parity = _prove(scorer, plain[name], _LOG_ODDS, asked, edge_rows(forests[name], asked, generator))
+        known[name] = msgspec.structs.replace(head, parity=parity)
+    whole = msgspec.structs.replace(manifest, effects=msgspec.structs.replace(effects, heads=known))
+    return bundles.make(root, whole, model, graphs)
+
+
+def _require_kind(calibrator: Calibrator | None, payoff: Payoff | None, lists: str) -> None:
+    if not (bool(lists) == (calibrator is None) == (payoff is None)):
+        raise UsageError(
+            f"Export: found the calibrator {calibrator}, the pay-off {payoff} and the lists {lists!r}; expected a "
+            "calibrator and a pay-off for rows that are decided one by one, or lists alone for an order, which is no "
+            "probability"
+        )
 
 
 def _described(features: FeatureSet, usual: NDArray[np.float64] | None) -> tuple[bundles.Feature, ...]:
@@ -165,7 +247,7 @@ def _unnamed(forest: Forest) -> bool:
 def _prove(
     scorer: Scorer,
     booster: lgb.Booster,
-    calibrator: Calibrator,
+    calibrator: Calibrator | None,
     rows: NDArray[np.float32],
     edges: NDArray[np.float32],
 ) -> bundles.Parity:

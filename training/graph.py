@@ -5,7 +5,7 @@ looked up by leaf gives the path attributions; the calibrator follows the sum. I
 (rows, features), NaN for unknown, each value a float32. Outputs:
 
 - `raw`, double (rows,): the sum of leaf values, equal to LightGBM's raw score to the bit on one thread;
-- `probability`, double (rows,): the calibrated raw score;
+- `probability`, double (rows,): the calibrated raw score; absent where there is no calibrator, as of an order;
 - `leaves`, int64 (rows, trees): leaf index of every tree, as `predict(pred_leaf=True)`;
 - `contributions`, double (rows, features): path attributions; with `forest_base` they sum to the raw score.
 
@@ -37,11 +37,14 @@ _SUM, _NO_TRANSFORM, _BRANCH_LEQ = 1, 0, 0
 _ZERO = float(np.float32(1e-35))  # LightGBM reads a value this small as 0
 
 
-def write_graph(forest: Forest, calibrator: Calibrator) -> bytes:
-    """Write the model file for a forest and the calibrator of its raw score."""
+def write_graph(forest: Forest, calibrator: Calibrator | None) -> bytes:
+    """Write the model file for a forest and the calibrator of its raw score; without one it has no probability."""
     nodes = _Nodes()
     raw = _scores(nodes, forest)
-    _calibrate(nodes, calibrator, raw)
+    chances = []
+    if calibrator is not None:
+        _calibrate(nodes, calibrator, raw)
+        chances = [helper.make_tensor_value_info("probability", TensorProto.DOUBLE, ["rows"])]
     _reasons(nodes, forest)
     features, trees = len(forest.feature_names), len(forest.trees)
     model = helper.make_model(
@@ -51,7 +54,7 @@ def write_graph(forest: Forest, calibrator: Calibrator) -> bytes:
             [helper.make_tensor_value_info("features", TensorProto.DOUBLE, ["rows", features])],
             [
                 helper.make_tensor_value_info("raw", TensorProto.DOUBLE, ["rows"]),
-                helper.make_tensor_value_info("probability", TensorProto.DOUBLE, ["rows"]),
+                *chances,
                 helper.make_tensor_value_info("leaves", TensorProto.INT64, ["rows", trees]),
                 helper.make_tensor_value_info("contributions", TensorProto.DOUBLE, ["rows", features]),
             ],

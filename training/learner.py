@@ -88,7 +88,7 @@ class Binary:
         }
         bags: list[Settings] = [{**settings, "seed": int(seed)} for seed in generator.integers(SEEDS, size=self.bags)]
         if self.cluster is None:
-            return average(_grown_here(bags, features, matrix, label, weight))
+            return average(grow(bags, features, matrix, label, weight))
         from training.cluster import fit_on_cluster  # noqa: PLC0415 - Dask takes a second, and few fits need it
 
         return average(fit_on_cluster(bags, features, matrix, label, address_of(self.cluster), weight))
@@ -103,23 +103,33 @@ class Binary:
         )
 
     def _constraints(self, features: Sequence[str]) -> list[int]:
-        constraints = dict.fromkeys(self.more_is_likelier, 1) | dict.fromkeys(self.more_is_less_likely, -1)
-        unknown = sorted(set(constraints) - set(features))
-        if unknown:
-            raise UsageError(
-                f"monotone constraints name features that the task has not: found {', '.join(unknown)}; "
-                f"expected names among {', '.join(features)}"
-            )
-        return [constraints.get(name, 0) for name in features]
+        return monotone(features, self.more_is_likelier, self.more_is_less_likely)
 
 
-def _grown_here(
+def monotone(features: Sequence[str], rising: Sequence[str], falling: Sequence[str]) -> list[int]:
+    """LightGBM's constraint of each feature: 1 where more never lowers the score, -1 where it never raises it, else 0.
+
+    Raises:
+        UsageError: One is named that is no feature.
+    """
+    constraints = dict.fromkeys(rising, 1) | dict.fromkeys(falling, -1)
+    unknown = sorted(set(constraints) - set(features))
+    if unknown:
+        raise UsageError(
+            f"monotone constraints name features that the task has not: found {', '.join(unknown)}; "
+            f"expected names among {', '.join(features)}"
+        )
+    return [constraints.get(name, 0) for name in features]
+
+
+def grow(
     bags: Sequence[Settings],
     features: Sequence[str],
     matrix: NDArray[np.float32],
     label: NDArray[np.float64],
     weight: NDArray[np.float64] | None,
 ) -> list[lightgbm.Booster]:
+    """One booster of these rows for each set of LightGBM parameters, in this process."""
     columns = lightgbm.Dataset(matrix, label, weight=weight, feature_name=list(features), free_raw_data=False)
     return [
         lightgbm.train(

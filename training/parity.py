@@ -36,7 +36,7 @@ class Trace(Protocol):
 
     @property
     def probability(self) -> NDArray[np.float64]:
-        """Calibrated probabilities, shape (rows,)."""
+        """Calibrated probabilities, shape (rows,); (0,) of an order, which has none."""
 
     @property
     def leaves(self) -> NDArray[np.int64]:
@@ -85,14 +85,14 @@ class Comparison:
         )
 
 
-def compare(model: Model, base: float, booster: lgb.Booster, calibrator: Calibrator, rows: Rows) -> Comparison:
+def compare(model: Model, base: float, booster: lgb.Booster, calibrator: Calibrator | None, rows: Rows) -> Comparison:
     """Score rows with the exported model and with the booster itself.
 
     Args:
         model: The exported model, as the service loads it.
         base: The raw score to which its contributions are added.
         booster: The booster that was exported.
-        calibrator: The calibrator that was exported.
+        calibrator: The calibrator that was exported; None where there is none, as of an order.
         rows: Features, float32, shape (rows, features), NaN for unknown, at least one row.
 
     Returns:
@@ -139,15 +139,16 @@ def floor_float32(value: NDArray[np.float64]) -> Rows:
         return np.where(nearest > value, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
-def _compare_batch(model: Model, booster: lgb.Booster, calibrator: Calibrator, rows: Rows) -> Comparison:
+def _compare_batch(model: Model, booster: lgb.Booster, calibrator: Calibrator | None, rows: Rows) -> Comparison:
     native = np.asarray(booster.predict(rows, raw_score=True), dtype=np.float64)
     native_leaves = np.asarray(booster.predict(rows, pred_leaf=True)).reshape(len(rows), -1)
     found = model.trace(rows)
+    expected = found.probability if calibrator is None else calibrator.apply(found.raw)
     return Comparison(
         rows=len(rows),
         wrong_leaves=int(np.count_nonzero(found.leaves != native_leaves)),
         max_raw_difference=_largest(found.raw - native),
-        max_probability_difference=_largest(found.probability - calibrator.apply(found.raw)),
+        max_probability_difference=_largest(found.probability - expected),
     )
 
 
@@ -156,7 +157,7 @@ def _compare_sample(model: Model, base: float, rows: Rows) -> Comparison:
     alone = [model.trace(rows[row : row + 1]) for row in range(len(rows))]
     return Comparison(
         rows_changed_by_company=sum(
-            float(one.raw[0]) != float(found.raw[row]) or float(one.probability[0]) != float(found.probability[row])
+            float(one.raw[0]) != float(found.raw[row]) or (one.probability != found.probability[row : row + 1]).any()
             for row, one in enumerate(alone)
         ),
         max_contribution_gap=_largest((base + moved.sum(axis=1) - found.raw) / (1.0 + np.abs(found.raw))),

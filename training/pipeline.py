@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from training.means import Means
     from training.payoff import Prices, Stakes
     from training.split import Division, Fold
-    from training.task import Task
+    from training.task import AnyTask, Task
     from training.tune import Tuned
 
 HOME = Path("var")
@@ -87,6 +87,11 @@ class Predictions:
     stakes: Stakes
     by_lot: NDArray[np.bool_]
 
+    @property
+    def output(self) -> NDArray[np.float64]:
+        """What the model says of each row."""
+        return self.probability
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -136,7 +141,7 @@ def fit(
     return Fitted(model, predictions, record, built)
 
 
-def features(task: Task, data_set: DataSet, home: Path, steps: Steps, means: Means | None = None) -> Built:
+def features(task: AnyTask, data_set: DataSet, home: Path, steps: Steps, means: Means | None = None) -> Built:
     """What was known of every row of the task at its moment, under `home`, as one step of a journey."""
     with steps.step("build features") as step:
         built = build(task, data_set, home / "features", step.reach, means)
@@ -211,11 +216,11 @@ def _model(study: _Study) -> Model:
     calibrator = CALIBRATIONS[task.learner.calibration](unseen[known], table.label[known])
     # Labelled or not, the scored rows are all there were in their time, so none stands for others.
     prices = find_prices(task.payoff, calibrator.apply(unseen[scored]), table.stakes.at(scored))
-    usual = _usual(table.matrix[rows[(table.label[rows] == 0) & table.by_lot[rows]]])
+    usual = usual_of(table.matrix[rows[(table.label[rows] == 0) & table.by_lot[rows]]])
     return Model(task, booster, calibrator, prices, usual)
 
 
-def _usual(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+def usual_of(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """The median of each column over its known values, shape (columns,); NaN where nothing is known."""
     known = [column[~np.isnan(column)] for column in matrix.T]
     return np.array([np.median(column) if len(column) else np.nan for column in known], dtype=np.float64)

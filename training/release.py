@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.export import Bundle, Criteria, export
+from training.pipeline import Fitted
 from training.tracking import figures
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training.pipeline import Fitted
-    from training.task import Task
+    from training.ranking_pipeline import FittedOrder
+    from training.task import AnyTask
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def bundles(home: Path) -> Path:
     return home / "bundles"
 
 
-def release(fitted: Fitted, home: Path, now: datetime | None = None) -> Released:
+def release(fitted: Fitted | FittedOrder, home: Path, now: datetime | None = None) -> Released:
     """Export the model with everything an answer rests on; the version names the moment and the model.
 
     Raises:
@@ -42,27 +43,29 @@ def release(fitted: Fitted, home: Path, now: datetime | None = None) -> Released
     moment = datetime.now(UTC) if now is None else now
     text = hashlib.sha256(fitted.model.booster.model_to_string().encode()).hexdigest()
     version = f"{moment:%Y%m%dT%H%M%SZ}-{text[:8]}"
+    decided = fitted.model if isinstance(fitted, Fitted) else None
     bundle = export(
         bundles(home),
         task=task.name,
         version=version,
         booster=fitted.model.booster,
-        calibrator=fitted.model.calibrator,
+        calibrator=decided.calibrator if decided else None,
         features=task.features,
         payoff=task.payoff,
-        prices=fitted.model.prices,
+        prices=decided.prices if decided else None,
         usual=fitted.model.usual,
         rows=fitted.predictions.matrix,
         data_hash=record.data_hash,
         metrics=figures(record),
         criteria=criteria(task),
         holdout=task.holdout,
+        lists=task.lists,
         generator=np.random.default_rng([record.seed, 2]),
     )
     return Released(bundle, bundles(home) / task.name / version)
 
 
-def criteria(task: Task) -> Criteria:
+def criteria(task: AnyTask) -> Criteria:
     """What a model of the task has to show to become champion."""
     deciding = task.metrics[:1] if task.first_metric_decides else task.metrics
     return Criteria(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from data.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from training.learner import Binary
     from training.metrics import Metric
     from training.payoff import Holdout, Payoff
+    from training.ranking import Ranking
+    from training.ranking_baseline import RankedBy
+    from training.ranking_metrics import ListMetric
     from training.split import Temporal
     from training.unlabelled import Unlabelled
 
@@ -70,6 +75,7 @@ class Task:
         holdout: How many decisions a lot lets through whatever the score, so that labels and money saved stay
             unbiased; drawn for scans and rows where the service has a key. None where no lot is wanted.
         example: Data that show what it does; None where there are none.
+        walked: Whether `shepherd run` walks it without being asked for it by name.
     """
 
     name: str
@@ -88,6 +94,12 @@ class Task:
     unlabelled: Unlabelled | None = None
     holdout: Holdout | None = None
     example: Example | None = None
+    walked: bool = True
+
+    @property
+    def lists(self) -> str:
+        """No list: rows are decided one by one."""
+        return ""
 
     def cut_at(self, test_from: datetime) -> Task:
         """The same task with its test beginning at another moment, and its folds cut anew."""
@@ -96,3 +108,80 @@ class Task:
     def grown_on(self, cluster: str | None) -> Task:
         """The same task with its trees grown by the workers of a Dask cluster; in this process where that is none."""
         return replace(self, learner=replace(self.learner, cluster=cluster))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingTask:
+    """One question about an order: which rows of a list come first. Its score is an order and no probability.
+
+    So there is no calibrator and no pay-off: what an action is worth is asked of a `Task`.
+
+    Attributes:
+        name: How the command line, the bundle folder and the tracked runs call it.
+        rows: What is put in order: one row a candidate of a list at a moment.
+        label: What came true, and from when it could be known; it may say how many things of the row's list came true
+            in all (`relevant`), where some of them are no candidates.
+        lists: The column that names the row's list: what is compared with each other, and with nothing else.
+        unit: The column whose values are independent of each other; intervals resample it. It is one for a list.
+        features: What is known about a row at its moment.
+        split: How time divides the rows; nothing of the test is seen before the last step.
+        learner: The model and its parameters before the search.
+        search: Parameters that the search may try, drawn from an Optuna trial.
+        metrics: How well lists are ordered; the search looks at the first.
+        baselines: Orders that a sensible person would use instead; all are reported beside it.
+        first_metric_decides: Whether a model is promoted by the first metric alone.
+        example: Data that show what it does; None where there are none.
+        walked: Whether `shepherd run` walks it without being asked for it by name.
+    """
+
+    name: str
+    rows: Rows
+    label: Label
+    lists: str
+    unit: str
+    features: FeatureSet
+    split: Temporal
+    learner: Ranking
+    search: Search
+    metrics: tuple[ListMetric, ...]
+    baselines: tuple[RankedBy, ...] = ()
+    first_metric_decides: bool = False
+    example: Example | None = None
+    walked: bool = False
+
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """No columns that the report is repeated by."""
+        return ()
+
+    @property
+    def payoff(self) -> None:
+        """None: an order is worth nothing by itself."""
+
+    @property
+    def holdout(self) -> None:
+        """None: an order takes no action that a lot could let through."""
+
+    @property
+    def unlabelled(self) -> None:
+        """None: a row without a label says nothing of an order."""
+
+    def cut_at(self, test_from: datetime) -> RankingTask:
+        """The same task with its test beginning at another moment, and its folds cut anew."""
+        return replace(self, split=replace(self.split, test_from=test_from, test=None, validate_from=None))
+
+    def grown_on(self, cluster: str | None) -> RankingTask:
+        """The same task; lists are learned in this process.
+
+        Raises:
+            UsageError: A cluster is named.
+        """
+        if cluster is None:
+            return self
+        raise UsageError(
+            f"task {self.name!r} puts lists in order, which is learned in one process: found the cluster {cluster!r}, "
+            "expected none; leave --cluster out"
+        )
+
+
+AnyTask: TypeAlias = Task | RankingTask

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from training.interval import Interval
     from training.pipeline import Fitted
+    from training.ranking_pipeline import FittedOrder
     from training.record import Record
 
 EXPERIMENT = "shepherd-{task}"
@@ -100,7 +101,9 @@ def client(where: Store) -> MlflowClient:
     return tracked
 
 
-def track(fitted: Fitted, bundle: Path, where: Store, proofs: Mapping[str, float] | None = None) -> Tracked:
+def track(
+    fitted: Fitted | FittedOrder, bundle: Path, where: Store, proofs: Mapping[str, float] | None = None
+) -> Tracked:
     """Write one fit to the store, register its model, and point the alias `challenger` at it.
 
     Args:
@@ -250,13 +253,13 @@ def note(record: Record) -> str:
         lines += [
             f"{metric} over {name}: {interval}" for metric, interval in part.items() if metric.startswith("gain_")
         ]
-    gain = record.money["gain_over_best_constant"]
-    lines.append(f"fen a row over doing the same for all: {gain}")
+    if record.money:
+        lines.append(f"fen a row over doing the same for all: {record.money['gain_over_best_constant']}")
     rows = ", ".join(f"{count:,} {name}" for name, count in record.rows.items())
     return "\n\n".join([f"Test from {record.test_from:%Y-%m-%d}, scored once; rows: {rows}.", *lines])
 
 
-def _definitions(fitted: Fitted) -> dict[str, dict[str, str]]:
+def _definitions(fitted: Fitted | FittedOrder) -> dict[str, dict[str, str]]:
     return {
         feature.name: {"meaning": feature.meaning, "unit": feature.unit, "null": feature.null_rule}
         for feature in fitted.model.task.features
@@ -279,7 +282,7 @@ def _current(where: Store) -> Iterator[None]:
         mlflow.set_tracking_uri(named)  # type: ignore[arg-type] # None makes it forget
 
 
-def _register(tracked: MlflowClient, run_id: str, task: str, fitted: Fitted, bundle: Path) -> str:
+def _register(tracked: MlflowClient, run_id: str, task: str, fitted: Fitted | FittedOrder, bundle: Path) -> str:
     """Log the ONNX model to the run, register it, and point the alias `challenger` at it; gives its version."""
     import mlflow  # noqa: PLC0415 - as above
     import onnx  # noqa: PLC0415 - beside the only place that needs it
@@ -292,7 +295,7 @@ def _register(tracked: MlflowClient, run_id: str, task: str, fitted: Fitted, bun
             onnx.load(bundle / "model.onnx"),
             name="model",
             registered_model_name=name,
-            signature=infer_signature(example, fitted.predictions.probability[:1]),
+            signature=infer_signature(example, fitted.predictions.output[:1]),
             pip_requirements=[f"{package}=={metadata.version(package)}" for package in SERVING_PACKAGES],
         )
     version = str(logged.registered_model_version)

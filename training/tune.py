@@ -12,6 +12,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from data.errors import DataError, UsageError
+from training.ranking_folds import order_values
+from training.task import RankingTask
 from training.unlabelled import Past, scored
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from training.dataset import Examples
     from training.split import Fold
-    from training.task import Parameters, Task
+    from training.task import AnyTask, Parameters, Task
 
 _DRAWS = 8
 
@@ -49,7 +51,7 @@ class Tuned:
 
 
 def search(
-    task: Task,
+    task: AnyTask,
     examples: Examples,
     folds: Sequence[Fold],
     *,
@@ -117,9 +119,11 @@ def search(
 
 
 def fold_values(
-    task: Task, examples: Examples, folds: Sequence[Fold], parameters: Parameters, seed: int
+    task: AnyTask, examples: Examples, folds: Sequence[Fold], parameters: Parameters, seed: int
 ) -> list[float]:
     """The task's first metric over the validation rows of each fold."""
+    if isinstance(task, RankingTask):
+        return order_values(task, examples, folds, parameters, seed)
     light = replace(task, unlabelled=task.unlabelled.searched()) if task.unlabelled else task
     scores = out_of_fold(light, examples, folds, parameters, seed)
     return [task.metrics[0].of(examples.label[fold.validate], scores[fold.validate]) for fold in folds]
@@ -157,7 +161,7 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
 
 
-def _question(task: Task, examples: Examples, folds: Sequence[Fold], seed: int) -> str:
+def _question(task: AnyTask, examples: Examples, folds: Sequence[Fold], seed: int) -> str:
     """What the trials of a journal answer: the same rows, labels, folds, learner, space and seed."""
     digest = hashlib.sha256()
     digest.update(examples.matrix.tobytes())
@@ -174,7 +178,7 @@ def _question(task: Task, examples: Examples, folds: Sequence[Fold], seed: int) 
     return digest.hexdigest()[:16]
 
 
-def _space(task: Task) -> list[tuple[object, ...]]:
+def _space(task: AnyTask) -> list[tuple[object, ...]]:
     """What the search asks of a few seeded trials and makes of them: the same however its function is written."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     draws: list[tuple[object, ...]] = []

@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,12 +17,14 @@ from data.errors import GateRefused
 from data.questions import SENDS
 from training.dataset import require_tables
 from training.leakage import refuse_look_ahead
-from training.pipeline import HOME, TRIALS, features, fit
+from training.pipeline import HOME, TRIALS, Fitted, features, fit
+from training.ranking_pipeline import fit_order
 from training.registry import challenge, promote
 from training.release import release
 from training.served import ask_offers, ask_rows, server
 from training.skew import refuse_skew
 from training.steps import Steps
+from training.task import RankingTask
 from training.tracking import client, store, track
 
 if TYPE_CHECKING:
@@ -32,18 +34,21 @@ if TYPE_CHECKING:
     from data.sources import DataSet
     from training.dataset import Built
     from training.means import Means
-    from training.pipeline import Fitted
+    from training.ranking_pipeline import FittedOrder
     from training.record import Record
     from training.release import Released
-    from training.task import Task
+    from training.task import AnyTask
     from training.tracking import Tracked
+
+MOST_ROWS = 1_000
+SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Trained:
     """A task's model, judged, exported, tracked, and waiting as challenger."""
 
-    fitted: Fitted
+    fitted: Fitted | FittedOrder
     released: Released
     tracked: Tracked
 
@@ -81,8 +86,7 @@ class Trained:
         table.caption = (
             f"{record.rows['train']:,} rows learned from, {record.rows['test']:,} tested, "
             f"{_open(record)}; intervals are 95 %\n"
-            f"money: {record.money['model']} fen a row; "
-            f"{record.money['gain_over_best_constant']} more than the best single action for all\n"
+            f"{_money(record)}"
             f"parity: {parity.wrong_leaves} wrong leaves, raw difference {parity.max_raw_difference} "
             f"on {parity.rows:,} test rows and {parity.edge_rows:,} edge rows\n"
             f"bundle {self.released.bundle.manifest.version}, run {self.tracked.run_id}"
@@ -139,7 +143,7 @@ class Walked:
 
 
 def build(
-    task: Task,
+    task: AnyTask,
     data_set: DataSet,
     *,
     now: datetime,
@@ -154,7 +158,7 @@ def build(
 
 
 def train(
-    task: Task,
+    task: AnyTask,
     data_set: DataSet,
     *,
     now: datetime,
@@ -176,7 +180,7 @@ def train(
     require_tables(task, data_set)
     with steps.step("reach the MLflow store"):
         client(store(home))
-    fitted = fit(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
+    fitted = _fitted(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
     with steps.step("look for leakage") as step:
         step.rows = looked = refuse_look_ahead(task, data_set, _middle(fitted))
     with steps.step("replay event by event") as step:
@@ -193,8 +197,16 @@ def train(
     return Trained(fitted, released, tracked)
 
 
+def _fitted(
+    task: AnyTask, data_set: DataSet, *, home: Path, trials: int, seed: int, steps: Steps
+) -> Fitted | FittedOrder:
+    if isinstance(task, RankingTask):
+        return fit_order(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
+    return fit(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
+
+
 def walk(
-    journeys: Sequence[tuple[Task, DataSet]], *, now: datetime, home: Path, trials: int, seed: int, steps: Steps
+    journeys: Sequence[tuple[AnyTask, DataSet]], *, now: datetime, home: Path, trials: int, seed: int, steps: Steps
 ) -> Walked:
     """Train tasks on their data, promote each model that no gate refuses, and serve one answer from each."""
     arrived = {}
@@ -206,7 +218,7 @@ def walk(
 
 
 def _arrived(
-    task: Task, data_set: DataSet, *, now: datetime, home: Path, trials: int, seed: int, steps: Steps
+    task: AnyTask, data_set: DataSet, *, now: datetime, home: Path, trials: int, seed: int, steps: Steps
 ) -> Arrived:
     trained = train(task, data_set, now=now, home=home, trials=trials, seed=seed, steps=steps)
     with steps.step("promote"):
@@ -222,6 +234,16 @@ def _check(data_set: DataSet, now: datetime, steps: Steps) -> None:
         step.rows = sum(require(data_set, now).tables.values())
 
 
+def _money(record: Record) -> str:
+    """What the actions earn; nothing where there are none, as of an order."""
+    if not record.money:
+        return ""
+    return (
+        f"money: {record.money['model']} fen a row; "
+        f"{record.money['gain_over_best_constant']} more than the best single action for all\n"
+    )
+
+
 def _open(record: Record) -> str:
     """What became of the rows before the cut whose label had not closed."""
     if "unlabelled" in record.rows:
@@ -229,13 +251,13 @@ def _open(record: Record) -> str:
     return f"{record.rows['dropped']:,} across the cut dropped"
 
 
-def _middle(fitted: Fitted) -> datetime:
+def _middle(fitted: Fitted | FittedOrder) -> datetime:
     """The moment of the middle row of the test."""
     moments = np.sort(fitted.predictions.as_of)
     return datetime.fromtimestamp(int(moments[len(moments) // 2]) / 1_000_000, UTC)
 
 
-def _promoted(task: Task, home: Path) -> tuple[str, str]:
+def _promoted(task: AnyTask, home: Path) -> tuple[str, str]:
     try:
         gates = promote(task.name, home)
     except GateRefused as refusal:
@@ -243,11 +265,13 @@ def _promoted(task: Task, home: Path) -> tuple[str, str]:
     return "champion", "; ".join(map(str, gates))
 
 
-def _served(fitted: Fitted, home: Path, alias: str) -> dict[str, object]:
-    """Ask a server of its own: about a member's offers where the task ranks offers, else about one row.
+def _served(fitted: Fitted | FittedOrder, home: Path, alias: str) -> dict[str, object]:
+    """Ask a server of its own: about a member's offers where the task ranks offers, else about one row or one list.
 
     The row is the likeliest of the test; of a member's offers, at the moment that row was for.
     """
+    if not isinstance(fitted, Fitted):
+        return _served_list(fitted, home, alias)
     said, task = fitted.predictions, fitted.model.task
     row = int(said.probability.argmax())
     offers = task.rows == SENDS
@@ -258,6 +282,31 @@ def _served(fitted: Fitted, home: Path, alias: str) -> dict[str, object]:
         values = (None if math.isnan(value) else value for value in said.matrix[row].tolist())
         asked = {**dict(zip(task.features.names, values, strict=True)), **said.stakes.of_row(task.payoff, row)}
         return {"answers": ask_rows(url, task.name, [asked])}
+
+
+def _served_list(fitted: FittedOrder, home: Path, alias: str) -> dict[str, object]:
+    """Ask a server of its own to put one list of the test in order: that of the highest score; gives its first place.
+
+    The answers stand in the order of their places.
+    """
+    said, task = fitted.predictions, fitted.model.task
+    rows = np.flatnonzero(said.lists.code == said.lists.code[said.score.argmax()])[:MOST_ROWS]
+    asked = [
+        {task.lists: "list"}
+        | {
+            name: None if math.isnan(value) else value
+            for name, value in zip(task.features.names, said.matrix[row].tolist(), strict=True)
+        }
+        for row in rows
+    ]
+    with server(home, "--pointer", alias) as url:
+        answers = ask_rows(url, task.name, asked)
+    named = [{"row_id": str(said.row_id[row]), **answer} for row, answer in zip(rows, answers, strict=True)]
+    return {"answers": sorted(named, key=_place)[:SHOWN]}
+
+
+def _place(answer: Mapping[str, object]) -> int:
+    return int(str(answer["place"]))
 
 
 def _asked(fitted: Fitted, row_id: str) -> tuple[str, datetime]:
@@ -275,12 +324,19 @@ def _answer_table(arrived: Arrived) -> Table:
         if name in arrived.served:
             table.add_row(name, str(arrived.served[name]))
     for answer in answers if isinstance(answers, list) else []:
-        worth = f"{answer['probability']:.3f}: {answer['action']}, worth {answer['expected_value_fen']:.0f} fen"
         sentences = [reason["sentence"] for reason in answer["reasons"]]
-        table.add_row(str(answer.get("offer_id", "row")), "\n".join([worth, *sentences]))
+        name = answer.get("offer_id", answer.get("row_id", "row"))
+        table.add_row(str(name), "\n".join([_verdict(answer), *sentences]))
     table.caption = f"{arrived.alias}: {arrived.verdict}"
     table.caption_justify = "left"
     return table
+
+
+def _verdict(answer: Mapping[str, Any]) -> str:
+    """What an answer says of its row: a place in a list, or a chance with an action and its worth."""
+    if "place" in answer:
+        return f"place {answer['place']}"
+    return f"{answer['probability']:.3f}: {answer['action']}, worth {answer['expected_value_fen']:.0f} fen"
 
 
 def _steps_table(walked: Walked) -> Table:

@@ -1,0 +1,112 @@
+"""From a fitted model of offers to a bundle that answers as it does, or to a refusal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data.errors import GateRefused
+from training.export import UNPROVED, Bundle, Effects, Head, OfferValues, Term, export
+from training.pipeline import usual_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from training.effect.study import FittedEffects
+    from training.effect.worth import OfferModel
+
+BASKET = "basket"
+_MAX_GAP_FEN = 1e-6
+
+
+def release_effects(
+    root: Path,
+    fitted: FittedEffects,
+    *,
+    version: str,
+    data_hash: str,
+    generator: np.random.Generator,
+    created: datetime | None = None,
+) -> Bundle:
+    """Write `root/TASK/VERSION` with the graphs of redemption, effect and basket, and the constants of shrinkage.
+
+    Args:
+        root: Folder of all bundles.
+        fitted: What was learned, with the rows it was tested on.
+        version: Name of the new version; an existing one is refused.
+        data_hash: Hash of the data that it was learned from.
+        generator: Source of the random choices in the rows of the proof.
+        created: Instant to note in the manifest; now if not given.
+
+    Returns:
+        The bundle, read back from the disk.
+
+    Raises:
+        GateRefused: A graph differs from its booster, or the bundle values an offer otherwise than the model.
+        UsageError: The version exists or its name cannot be a folder.
+    """
+    model, test = fitted.model, fitted.test
+    task = model.task.redemption
+    bundle = export(
+        root,
+        task=task.name,
+        version=version,
+        booster=model.redemption,
+        calibrator=model.calibrator,
+        features=task.features,
+        payoff=task.payoff,
+        rows=test.matrix,
+        data_hash=data_hash,
+        metrics=_metrics(fitted),
+        generator=generator,
+        usual=usual_of(test.matrix[test.treated & (test.redeemed == 0)]),
+        effects=_effects(model, fitted.record.price),
+        heads={**model.purchase.boosters, BASKET: model.basket.booster},
+        created=created,
+    )
+    gap = value_gap(bundle, model, test.matrix)
+    if not gap <= _MAX_GAP_FEN:
+        raise GateRefused(
+            f"Export of {task.name}: the bundle values offers otherwise than the model, found a difference of {gap} "
+            f"fen over {len(test)} rows, expected at most {_MAX_GAP_FEN}; delete {bundle.folder}, nothing points to it."
+        )
+    return bundle
+
+
+def value_gap(bundle: Bundle, model: OfferModel, rows: NDArray[np.float32]) -> float:
+    """The largest difference, in fen, of what bundle and model say that sending is worth, and how sure they are."""
+    served, learned = OfferValues(bundle).value(rows), model.value(rows)
+    return float(max(np.abs(getattr(served, one) - getattr(learned, one)).max() for one in ("mean", "sd", "cost")))
+
+
+def _effects(model: OfferModel, price: float) -> Effects:
+    heads = {**model.purchase.heads, BASKET: model.basket}
+    return Effects(
+        learner=model.learner,
+        heads={
+            name: Head(kind=head.kind, score_base=0.0, parity=UNPROVED, sees_arm=head.sees_arm, dose=head.dose)
+            for name, head in heads.items()
+        },
+        terms=tuple(Term(head=term.head, weight=term.weight, sent=term.sent) for term in model.purchase.terms),
+        constant=model.purchase.constant,
+        shrinkage=model.shrinkage,
+        basket=BASKET,
+        face_value=model.task.face_value,
+        caution=model.task.caution,
+        price=price,
+    )
+
+
+def _metrics(fitted: FittedEffects) -> dict[str, float]:
+    """The policy value on the test, and the gain over what would be done instead, with the ends of their intervals."""
+    figures = {}
+    for setting, found in (("", fitted.record.policies), ("budgeted_", fitted.record.budgeted)):
+        for name, told in found.items():
+            for what, interval in told.items():
+                for end in ("value", "low", "high"):
+                    figures[f"{setting}{name}_{what}_fen_{end}"] = float(getattr(interval, end))
+    return figures
