@@ -231,19 +231,23 @@ def judged(sales: Sales, score: Reals, generator: np.random.Generator) -> dict[s
     """The share of the stock that reaches honest shoppers under a judge, with its interval, and whom it refuses."""
     refused = score > threshold(score, sales.honest)
     drawn = [
-        reached(sales, score > threshold(score, sales.honest, weights), weights)
+        (
+            reached(sales, score > threshold(score, sales.honest, weights), weights),
+            least_suspicious_first(sales, score, weights),
+        )
         for block in Resampling(sales.unit, generator, RESAMPLES).weights()
         for weights in block
     ]
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    (low, queued_low), (high, queued_high) = np.percentile(drawn, [2.5, 97.5], axis=0)
     share = Interval(reached(sales, refused), float(low), float(high)).as_dict()
+    queued = Interval(least_suspicious_first(sales, score), float(queued_low), float(queued_high)).as_dict()
     honest, crowd = refused[sales.honest], sales.crowd[sales.honest]
     return {
         "stock_share": {name: round(value, 4) for name, value in share.items()},
         "honest_refused": round(float(honest.mean()), 5),
         "wool_refused": round(float(refused[~sales.honest].mean()), 4),
         "honest_refused_by_crowd": {name: round(float(honest[crowd == name].mean()), 5) for name in np.unique(crowd)},
-        "least_suspicious_first": round(least_suspicious_first(sales, score), 4),
+        "least_suspicious_first": {name: round(value, 4) for name, value in queued.items()},
         "stock_share_at": {
             str(rate): round(reached(sales, score > threshold(score, sales.honest, rate=rate)), 4) for rate in _LOOSER
         },
@@ -285,6 +289,7 @@ def measure(past: Sequence[Path], worlds: Sequence[Path], model: Judge | None = 
     best = max(limits, key=lambda name: float(limits[name]["stock_share"]["value"]))
     return {
         "flash_sale_stock_share": found["model"]["stock_share"],
+        "queued_stock_share": found["model"]["least_suspicious_first"],
         "rate_limit_stock_share": limits[best]["stock_share"],
         "rate_limit": best,
         "nobody_refused": round(reached(sales, np.zeros(len(sales.sale), np.bool_)), 4),

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 PRESET: Final = "world/v1"
 MONTH: Final = timedelta(days=30)
 _MONTH_OLD: Final = "month_old"
-_STOCK: Final = ("flash_sale_stock_share", "rate_limit_stock_share")
+_STOCK: Final = ("flash_sale_stock_share", "queued_stock_share", "rate_limit_stock_share")
 _JUDGES: Final = 20250303
 _OTHER_PEOPLE: Final = 10
 """Added to a world's seed for the flash sales that its model judges, that nobody in them was learned from."""

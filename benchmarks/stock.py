@@ -89,27 +89,37 @@ def reached(sales: Sales, refused: Flags, weights: Reals | None = None) -> float
     to_honest = 0.0
     for sale, stock in enumerate(sales.stock):
         asking = np.flatnonzero((sales.sale == sale) & sales.valid & ~refused)
-        first = asking[np.sort(np.unique(sales.member[asking], return_index=True)[1])]
-        taken = np.minimum(np.cumsum(counted[first]), stock)
-        to_honest += float(np.diff(taken, prepend=0.0)[sales.honest[first]].sum())
+        to_honest += _sold_to_honest(sales, asking, int(stock), counted)
     return to_honest / float(sales.stock.sum())
 
 
-def least_suspicious_first(sales: Sales, score: Reals) -> float:
+def least_suspicious_first(sales: Sales, score: Reals, weights: Reals | None = None) -> float:
     """The share of the stock that goes to honest shoppers where the first requests wait and are served by their scores.
 
     Of each member the most suspicious request of that time counts. What is left of the stock goes to whoever comes
     later, first come, first served.
+
+    Args:
+        sales: The requests.
+        score: How suspicious each is, shape (requests,).
+        weights: How many of each there are, one if not given; each takes a piece of its own.
     """
+    counted = np.ones(len(score)) if weights is None else weights
     order = np.lexsort((np.arange(len(score)), _worst_so_far(sales, score)))
     early = sales.valid & (sales.seconds < COLLECTED_SECONDS)
     queue = np.concatenate([order[early[order]], np.flatnonzero(sales.valid & ~early)])
-    to_honest = 0
+    to_honest = 0.0
     for sale, stock in enumerate(sales.stock):
         mine = queue[sales.sale[queue] == sale]
-        first = mine[np.sort(np.unique(sales.member[mine], return_index=True)[1])][:stock]
-        to_honest += int(sales.honest[first].sum())
+        to_honest += _sold_to_honest(sales, mine, int(stock), counted)
     return to_honest / float(sales.stock.sum())
+
+
+def _sold_to_honest(sales: Sales, asking: Int64, stock: int, counted: Reals) -> float:
+    """Pieces that honest shoppers get of one sale whose requests are served in this order, one a member."""
+    first = asking[np.sort(np.unique(sales.member[asking], return_index=True)[1])]
+    taken = np.minimum(np.cumsum(counted[first]), stock)
+    return float(np.diff(taken, prepend=0.0)[sales.honest[first]].sum())
 
 
 def _worst_so_far(sales: Sales, score: Reals) -> Reals:

@@ -117,14 +117,16 @@ def test_what_was_not_measured_is_null_with_its_reason():
     found = without_a_figure({"baselines": {"analyst_rules": {"a": ONE}}}, skipped)
     assert found["flash_sale_stock_share"] is None
     assert found["baselines"] == {"analyst_rules": {"a": ONE}, "month_old": None}
-    assert set(skipped) == {"flash_sale_stock_share", "rate_limit_stock_share", "baselines.month_old"}
+    stock = {"flash_sale_stock_share", "queued_stock_share", "rate_limit_stock_share"}
+    assert set(skipped) == {*stock, "baselines.month_old"}
     assert without_a_figure({"baselines": {"month_old": {"a": ONE}}}, {})["baselines"] == {"month_old": {"a": ONE}}
 
 
 def test_the_stock_of_flash_sales_is_told_where_it_was_measured():
     skipped = {}
-    found = without_a_figure({"baselines": {}, "flash_sale_stock_share": ONE, "rate_limit_stock_share": ONE}, skipped)
-    assert (found["flash_sale_stock_share"], found["rate_limit_stock_share"]) == (ONE, ONE)
+    stock = dict.fromkeys(("flash_sale_stock_share", "queued_stock_share", "rate_limit_stock_share"), ONE)
+    found = without_a_figure({"baselines": {}, **stock}, skipped)
+    assert {name: found[name] for name in stock} == stock
     assert set(skipped) == {"baselines.month_old"}
 
 
