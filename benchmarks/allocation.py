@@ -299,6 +299,19 @@ def beside_highs(members: int = 5_000, offers: int = 20) -> dict[str, Any]:
     }
 
 
+def grown(members: int, offers: int = 20) -> dict[str, Any]:
+    """Offers to so many members and to five times as many, each in a process of its own."""
+    one, five = _alone(members, offers), _alone(5 * members, offers)
+    return {
+        "dual_gap": max(one["dual_gap"], five["dual_gap"]),
+        "overspend": max(one["overspend"], five["overspend"], 0.0),
+        "violations": one["violations"] + five["violations"],
+        "allocation": one,
+        "allocation_of_five_times": five,
+        "growth": round(five["cpu_seconds"] / one["cpu_seconds"] / 5, 2),
+    }
+
+
 def _alone(members: int, offers: int) -> dict[str, Any]:
     """One size in a process of its own; it compiles beforehand, on a few members."""
     command = [sys.executable, "-m", "benchmarks.allocation", "--alone", str(members), "--offers", str(offers)]
@@ -319,21 +332,8 @@ def main() -> None:
         print(json.dumps(measure(chosen.alone, chosen.offers)))
         return
     size = 100_000 if chosen.quick else 1_000_000
-    one, five = _alone(size, chosen.offers), _alone(5 * size, chosen.offers)
-    print(
-        json.dumps(
-            {
-                "dual_gap": max(one["dual_gap"], five["dual_gap"]),
-                "overspend": max(one["overspend"], five["overspend"], 0.0),
-                "violations": one["violations"] + five["violations"],
-                "allocation": one,
-                "allocation_of_five_times": five,
-                "growth": round(five["cpu_seconds"] / one["cpu_seconds"] / 5, 2),
-                "beside_numpy": beside_peers(size // 5),
-                "beside_highs": beside_highs(),
-            }
-        )
-    )
+    found = grown(size, chosen.offers)
+    print(json.dumps({**found, "beside_numpy": beside_peers(size // 5), "beside_highs": beside_highs()}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Judges the fraud task by the truth: against every baseline, unseen families, attackers that adapt, and in money.
 
-    python -m benchmarks.fraud            # hours: three worlds of a million scans, flash sales, nine unseen families
+    python -m benchmarks.fraud            # hours: three worlds of a million scans, flash sales, nine smaller ones with an unseen family
     python -m benchmarks.fraud --quick    # one small world, two unseen families, two weeks of an adapting wool party
     python -m benchmarks.fraud --world DIR    # judges on a world that is there
 
@@ -76,7 +76,8 @@ class Plan:
         members: Honest members of each world.
         days: Its length.
         seeds: Of the worlds.
-        unseen: Families that are tried as unseen.
+        unseen: Families that are tried as unseen, each in a world of its own.
+        unseen_members: Honest members of those worlds.
         resamples: How many draws an interval takes.
         adapting: The world whose wool party adapts.
     """
@@ -85,6 +86,7 @@ class Plan:
     days: int = 90
     seeds: tuple[int, ...] = (1, 2, 3)
     unseen: tuple[str, ...] = WOOL
+    unseen_members: int = 15_000
     resamples: int = RESAMPLES
     adapting: adapting.Size = adapting.FULL
 
@@ -95,6 +97,7 @@ QUICK: Final = Plan(
     days=45,
     seeds=(1,),
     unseen=("device_farm", "store_clerks"),
+    unseen_members=6_000,
     resamples=200,
     adapting=adapting.QUICK,
 )
@@ -175,7 +178,7 @@ def measure(plan: Plan, folder: Path, real: Path) -> dict[str, Any]:
         _tell(f"world of seed {seed}", as_json(worlds[-1]))
         for made in (home, sales):
             shutil.rmtree(made)
-    request = Request(PRESET, plan.members, plan.days, plan.seeds[0])
+    request = Request(PRESET, plan.unseen_members, plan.days, plan.seeds[0])
     unseen = unseen_families(fitted, request, plan.days - TEST_DAYS, folder, plan.unseen, plan.resamples)
     skipped |= {f"unseen_families.{name}": "too long for --quick" for name in WOOL if name not in plan.unseen}
     return {
