@@ -281,6 +281,54 @@ def serve(
     listen(home, host, port, pointer)
 
 
+@app.command()
+def offers(
+    out: Annotated[Path, typer.Option("--out", help="Where the decisions go, a .parquet or .csv file.")],
+    data: DataOption = None,
+    time_zone: ZoneOption = None,
+    audience_name: Annotated[
+        str | None, typer.Option("--audience", help="Name of a saved audience; every member if not given.")
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", min=0, help="Most that all may be expected to cost, in fen; the bundle's price else."),
+    ] = None,
+    campaign: Annotated[
+        str | None,
+        typer.Option("--campaign", help="Campaign they go out in; each offer's newest running one if not given."),
+    ] = None,
+    fraud: Annotated[
+        Path | None,
+        typer.Option("--fraud", help="Parquet or CSV of member_id and fraud_probability; unknown if not given."),
+    ] = None,
+    at: AtOption = None,
+    home: HomeOption = HOME,
+    task: Annotated[str, typer.Option("--task", help="The task that decides.")] = "offers",
+    pointer: Annotated[
+        Literal["champion", "challenger"], typer.Option(help="Which of its models decides.")
+    ] = "champion",
+    as_json: JsonOption = False,
+) -> None:
+    """Decide which offer, if any, each member of an audience gets (千人千券): within a budget, rules and stock."""
+    from training.offer_run import Order, decide
+
+    order = Order(
+        at=_moment("--at", at),
+        audience=audience_name,
+        budget_fen=budget,
+        campaign=campaign,
+        fraud=fraud,
+        task=task,
+        pointer=pointer,
+    )
+    steps = _steps(as_json)
+    found = decide(_tables(data, time_zone, home, steps), order, out, home, steps)
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        typer.echo(found.text())
+
+
 @audience.command()
 def save(
     name: AudienceArgument,

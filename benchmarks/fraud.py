@@ -1,6 +1,6 @@
 """Judges the fraud task by the truth: against every baseline, unseen families, attackers that adapt, and in money.
 
-    python -m benchmarks.fraud            # hours: three worlds of a million scans, flash sales, nine smaller ones with an unseen family
+    python -m benchmarks.fraud            # an hour or two: three worlds of a million scans, nine of an unseen family
     python -m benchmarks.fraud --quick    # one small world, two unseen families, two weeks of an adapting wool party
     python -m benchmarks.fraud --world DIR    # judges on a world that is there
 

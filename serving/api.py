@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from serving.contracts import (
     LONGEST_ID,
+    DecisionAnswer,
     ErrorAnswer,
     LoadedModel,
     ModelsAnswer,
@@ -23,7 +24,8 @@ from serving.contracts import (
 from serving.decisions import thresholds
 from serving.edge import refusal
 from serving.holdout import Lottery
-from serving.recommender import Recommender  # noqa: TC001 - FastAPI reads the annotation when the routes are made
+from serving.offer_desk import OfferDesk
+from serving.recommender import Recommender
 from serving.rows import Columns, RowsRefused, answer_rows
 
 if TYPE_CHECKING:
@@ -53,13 +55,14 @@ class Desk:
 
     Attributes:
         scorers: The model of each task; none until they are loaded.
-        recommender: Ranks offers; None where their task has no model or nothing is loaded yet.
+        recommender: Decides which offer a member gets, or ranks offers by chance where no effects were learned; None
+            where their task has no model or nothing is loaded yet.
         obstacle: Why something is missing, for the operator.
         key: The secret of the lot that lets some decisions through; None where no lot is drawn.
     """
 
     scorers: Mapping[str, Scorer]
-    recommender: Recommender | None
+    recommender: Recommender | OfferDesk | None
     obstacle: str = ""
     key: bytes | None = field(default=None, repr=False)
 
@@ -82,10 +85,13 @@ def _desk(request: Request) -> Desk:
 Ready = Annotated[Desk, Depends(_desk)]
 
 
-def _recommender(desk: Ready) -> Recommender:
+def _recommender(desk: Ready) -> Recommender | OfferDesk:
     if desk.recommender is None:
         raise NotReady(desk.obstacle)
     return desk.recommender
+
+
+Asked = Annotated[Recommender | OfferDesk, Depends(_recommender)]
 
 
 @router.post(
@@ -103,12 +109,15 @@ async def offers(
             openapi_examples={"household": {"summary": "A household of Complete Journey", "value": "1029"}},
         ),
     ],
-    recommender: Annotated[Recommender, Depends(_recommender)],
+    recommender: Asked,
     question: Annotated[OffersQuestion | None, Body(openapi_examples=_EXAMPLES)] = None,
-) -> OffersAnswer:
-    """Rank the campaigns that run for a known member by the chance that something is redeemed, with reasons.
+) -> OffersAnswer | DecisionAnswer:
+    """Decide which offer of the running campaigns a known member gets, at most one, and say why not the others.
 
-    `no_offer` is set when nothing should be sent. The same question to the same model gives the same bytes.
+    It is the one that can be counted on to earn most beyond what would be bought anyway, within rules and at the price
+    of the budget.
+    Where no effects were learned (a model of redemption alone), the offers are ranked by the chance that something is
+    redeemed. `no_offer` is set when nothing should be sent. The same question to the same model gives the same bytes.
     """
     asked = question or OffersQuestion()
     return recommender.answer(member_id, asked.at or datetime.now(UTC), asked.limit)

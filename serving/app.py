@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from data.errors import DataError, ShepherdError
 from features.audience.library import Library
+from serving.allocation.policy import read_prices
 from serving.api import (
     Desk,
     NotReady,
@@ -27,7 +28,10 @@ from serving.api import (
 )
 from serving.audiences import AudienceMissing, AudienceRefused, audience_missing, audience_refused, audiences
 from serving.bundle import Pointer, read, resolve
+from serving.coupon_batch import coupon_batches
 from serving.edge import install
+from serving.offer_decisions import Decider, policy_of
+from serving.offer_desk import OfferDesk
 from serving.offers import UnknownMember, open_book
 from serving.recommender import Recommender
 from serving.rows import RowsRefused
@@ -65,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.desk = Desk({}, None, "the service is starting")
     app.state.audiences = Library(chosen.audiences)
+    app.include_router(coupon_batches)  # before the batch of any task, which would take its path
     app.include_router(router)
     app.include_router(audiences)
     install(app)
@@ -122,9 +127,18 @@ def load(settings: Settings) -> Desk:
     if settings.task not in scorers:
         obstacle = f"no {settings.pointer} of the task {settings.task!r}, which ranks offers"
         return Desk(scorers, None, obstacle, settings.lottery_key())
-    ranking = scorers[settings.task]
-    book = open_book(settings.offers, ranking.manifest.feature_names, settings.campaigns)
-    return Desk(scorers, Recommender(ranking, book), key=settings.lottery_key())
+    return Desk(scorers, _recommender(settings, scorers[settings.task]), key=settings.lottery_key())
+
+
+def _recommender(settings: Settings, ranking: Scorer) -> Recommender | OfferDesk:
+    """Decides where the model says what offers change, ranks by chance where not."""
+    if ranking.manifest.effects is None:
+        return Recommender(ranking, open_book(settings.offers, ranking.manifest.feature_names, settings.campaigns))
+    policy = policy_of(ranking.manifest.effects)
+    if settings.prices is not None:
+        policy = policy.priced(read_prices(settings.prices))
+    bundle = read(resolve(settings.bundles, settings.task, settings.pointer))
+    return OfferDesk(Decider.of(bundle, settings.offers, settings.campaigns, policy))
 
 
 def _served(settings: Settings) -> list[str]:

@@ -123,7 +123,7 @@ class AudienceMissing(Exception):
 class AudienceRefused(Exception):
     """A request that cannot be granted; `status` says how it is told, `problems` why."""
 
-    def __init__(self, status: Literal[409, 422], problems: tuple[Problem, ...]) -> None:
+    def __init__(self, status: Literal[404, 409, 422], problems: tuple[Problem, ...]) -> None:
         self.status = status
         self.problems = problems
         super().__init__(problems[0].found)

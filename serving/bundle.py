@@ -135,7 +135,7 @@ class Effects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         face_value: The feature that says what redeeming takes off.
         caution: How many standard deviations below its mean a value is counted on.
         price: What a fen of cost has to bring beyond itself, at the budget that the report compares policies at.
-        policy: The rules and prices by which offers are given out; None where nobody may be sent anything yet.
+        policy: The rules and prices by which offers are given out; None for `price` and the usual limits.
     """
 
     learner: str

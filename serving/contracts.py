@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 LONGEST_ID = 128
 MOST_OFFERS = 100
+MOST_MEMBERS = 1_000
 
 
 class _Body(BaseModel):
@@ -111,7 +112,7 @@ class PlaceAnswer(_Body):
 class NoOffer(_Body):
     """Why nothing should be sent."""
 
-    code: Literal["no_running_campaign", "nothing_pays"]
+    code: Literal["no_running_campaign", "nothing_pays", "unknown_member"]
     reason: str
 
 
@@ -124,6 +125,109 @@ class OffersAnswer(_Body):
     model: ModelName
     offers: tuple[OfferBody, ...] = Field(description="Every running offer by falling probability, up to the limit.")
     no_offer: NoOffer | None = Field(description="Set when none of the running offers is worth sending.")
+
+
+class MarginBody(_Body):
+    """What sending an offer is expected to earn beyond what would be earned anyway, its cost taken off."""
+
+    mean: float = Field(description="In fen.")
+    lower: float = Field(description="What of it can be counted on; this is what decides.")
+
+
+class DecidedOfferBody(_Body):
+    """One offer that no rule rules out, and whether this member gets it."""
+
+    offer_id: str
+    campaign_id: str
+    action: Literal["send", "skip"]
+    expected_margin_fen: MarginBody
+    expected_cost_fen: float = Field(ge=0, description="Chance of redemption times face value.")
+    redemption_probability: float = Field(ge=0, le=1)
+    score_fen: float = Field(description="The lower margin less what budget and stock charge; sent only above 0.")
+    reasons: tuple[ReasonBody, ...] = Field(description="What moves the chance of redemption.")
+
+
+class RuleBody(_Body):
+    """One rule that rules an offer out."""
+
+    code: str = Field(description="Name of the rule; stable across versions.")
+    found: float | None = Field(description="What was found; null where the rule holds no number, or nobody knows it.")
+    limit: float | None
+    sentence: str
+    sentence_zh: str
+
+
+class RuledOutBody(_Body):
+    """An offer that this member cannot get, with every reason."""
+
+    offer_id: str
+    campaign_id: str
+    reasons: tuple[RuleBody, ...]
+
+
+class UnknownRuleBody(_Body):
+    """A rule that rules nothing out here, because what it asks for is not known of this member."""
+
+    code: str
+    sentence: str
+    sentence_zh: str
+
+
+class PolicyName(_Body):
+    """The rules and prices that decided."""
+
+    fingerprint: str = Field(description="Hash of them: equal ones answer equally.")
+    budgets: dict[str, float] = Field(description="What a fen of expected cost has to earn beyond itself, by budget.")
+    caution: float = Field(description="How many standard deviations below its mean a margin is counted on.")
+
+
+class NothingSent(_Body):
+    """Why this member gets nothing."""
+
+    code: Literal[
+        "unknown_member", "no_running_campaign", "opted_out", "holdout", "fraud_risk", "all_ruled_out", "nothing_pays"
+    ]
+    reason: str
+    reason_zh: str
+
+
+class DecisionAnswer(_Body):
+    """Which offer one member gets at one moment, at most one; `no_offer` says why there is none."""
+
+    decision_id: str = Field(description="Names this answer: the same question to the same model has the same id.")
+    member_id: str
+    at: datetime
+    model: ModelName
+    policy: PolicyName
+    offers: tuple[DecidedOfferBody, ...] = Field(description="Offers that may be sent by falling score, to the limit.")
+    ruled_out: tuple[RuledOutBody, ...] = Field(description="Every other offer of a running campaign.")
+    unknown: tuple[UnknownRuleBody, ...] = Field(description="Rules that could not be held against this member.")
+    no_offer: NothingSent | None = Field(description="Set when nothing should be sent.")
+
+
+class MembersQuestion(_Body):
+    """Many members at once: by their ids, or those of a saved audience."""
+
+    members: tuple[Annotated[str, Field(min_length=1, max_length=LONGEST_ID)], ...] | None = Field(
+        default=None, min_length=1, max_length=MOST_MEMBERS, description="Their ids."
+    )
+    audience: str | None = Field(
+        default=None, min_length=1, max_length=LONGEST_ID, description="Name of a saved audience that was counted."
+    )
+    offset: int = Field(default=0, ge=0, strict=True, description="Where in the audience to start.")
+    count: int = Field(
+        default=MOST_MEMBERS, ge=1, le=MOST_MEMBERS, strict=True, description="How many of the audience at most."
+    )
+    at: Annotated[AwareDatetime, BeforeValidator(_text_to_utc)] | None = Field(
+        default=None, description="The moment to answer for, ISO 8601 with a time zone; now if not given."
+    )
+    limit: int = Field(default=10, ge=1, le=MOST_OFFERS, strict=True, description="How many offers of each at most.")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.members is None) == (self.audience is None):
+            raise ValueError("either members or audience is given")
+        return self
 
 
 class ThresholdBody(_Body):

@@ -1,13 +1,17 @@
 """The offers that a member can get: what `build` computed for each, and which campaigns run at a moment.
 
+Rows may also say what the rules of sending ask of a member (`serving.member_facts`); a column that no build gave is
+unknown, which is not the same as a null in it.
+
 Held in memory, ordered by member: a question costs one dictionary look-up and a slice. Times are UTC microseconds since
 1970. This file reads Parquet and CSV with Arrow alone, so the service starts without the libraries of training.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -33,6 +37,23 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 class UnknownMember(DataError):
     """A member of whom nothing was built."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Members beside each other, with every offer that any of them can get at one moment.
+
+    Attributes:
+        members: Who they are.
+        pairs: Offer and campaign of each column, in order.
+        rows: Row of the book that tells of a member with an offer, -1 where there is none, shape (members, pairs).
+        latest: The newest of each member's rows, -1 where there is none, shape (members,).
+    """
+
+    members: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+    rows: NDArray[np.int64]
+    latest: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -63,6 +84,7 @@ class OfferBook:
         starts_at: Moment from which the row's campaign runs.
         ends_at: Moment from which it no longer runs.
         features: float32, shape (rows, features).
+        facts: What the build told of members besides, by column: numbers with NaN for null, or text.
     """
 
     fingerprint: str
@@ -73,6 +95,51 @@ class OfferBook:
     starts_at: NDArray[np.int64]
     ends_at: NDArray[np.int64]
     features: NDArray[np.float32]
+    facts: Mapping[str, NDArray[np.float64] | NDArray[np.object_]] = field(default_factory=dict)
+
+    def grid(self, members: Sequence[str], at: datetime) -> Grid:
+        """The offers of running campaigns for some members, each as it was last built before a moment.
+
+        Args:
+            members: Who is asked about; of one who was not built there is no row.
+            at: A moment with a time zone.
+        """
+        moment = microseconds(at)
+        spans = [self.members.get(member, (0, 0)) for member in members]
+        lengths = np.array([stop - first for first, stop in spans], np.int64)
+        first = np.array([start for start, _ in spans], np.int64)
+        place = np.repeat(np.arange(len(spans)), lengths)
+        rows = np.arange(len(place)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + first[place]
+        usable = (self.starts_at[rows] <= moment) & (moment < self.ends_at[rows]) & (self.as_of[rows] <= moment)
+        rows, place = rows[usable], place[usable]
+        codes, column = np.unique(self.pair_of[rows], return_inverse=True)
+        # Rows of a member stand in order of their moment, so of an offer that was built twice the later row is larger.
+        table = np.full((len(spans), len(codes)), -1, np.int64)
+        np.maximum.at(table, (place, column), rows)
+        latest = np.full(len(spans), -1, np.int64)
+        np.maximum.at(latest, place, rows)
+        return Grid(tuple(members), tuple(self.pairs[code] for code in codes.tolist()), table, latest)
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Every offer with a campaign that it is sent in, in order."""
+        return tuple(sorted(set(self._pair_of_row)))
+
+    @cached_property
+    def pair_of(self) -> NDArray[np.int64]:
+        """Place among the pairs of each row."""
+        code = {pair: place for place, pair in enumerate(self.pairs)}
+        return np.array([code[pair] for pair in self._pair_of_row], np.int64)
+
+    @cached_property
+    def newest(self) -> Mapping[tuple[str, str], int]:
+        """The row of each pair that was built last: what it says of offer and campaign holds for all members."""
+        order = np.argsort(self.as_of, kind="stable")
+        return dict(zip((self.pairs[code] for code in self.pair_of[order].tolist()), order.tolist(), strict=True))
+
+    @property
+    def _pair_of_row(self) -> list[tuple[str, str]]:
+        return list(zip(map(str, self.offer_ids.to_pylist()), map(str, self.campaign_ids.to_pylist()), strict=True))
 
     def candidates(self, member_id: str, at: datetime) -> Candidates:
         """The offers of campaigns that run at a moment, each as it was last built before that moment.
@@ -91,7 +158,7 @@ class OfferBook:
             )
         first, stop = self.members[member_id]
         rows = np.arange(first, stop)
-        moment = _microseconds(at)
+        moment = microseconds(at)
         usable = rows[(self.starts_at[rows] <= moment) & (moment < self.ends_at[rows]) & (self.as_of[rows] <= moment)]
         # Rows stand in order of their moment, so of an offer that was built twice the later row stays.
         latest = {(str(self.offer_ids[row]), str(self.campaign_ids[row])): row for row in usable.tolist()}
@@ -103,7 +170,9 @@ class OfferBook:
         )
 
 
-def open_book(features: Path, names: Sequence[str], campaigns: Path | None = None) -> OfferBook:
+def open_book(
+    features: Path, names: Sequence[str], campaigns: Path | None = None, facts: Sequence[str] = ()
+) -> OfferBook:
     """Read what `build` wrote for offers, and when the campaigns run.
 
     Args:
@@ -112,6 +181,7 @@ def open_book(features: Path, names: Sequence[str], campaigns: Path | None = Non
         names: The features that the model wants, in its order.
         campaigns: The table `campaigns`, a Parquet or CSV file or a folder of such parts, where the campaigns' times
             may have changed since the build.
+        facts: Columns to be kept besides, those of them that were built.
 
     Raises:
         DataError: A file cannot be read, a column is missing, a time has no zone, a key is null, or a campaign is
@@ -134,6 +204,7 @@ def open_book(features: Path, names: Sequence[str], campaigns: Path | None = Non
         starts_at=bounds[:, 0],
         ends_at=bounds[:, 1],
         features=np.column_stack([_numbers(rows, name) for name in names]),
+        facts={name: _fact(rows, name) for name in facts if name in rows.column_names},
     )
 
 
@@ -224,12 +295,23 @@ def _numbers(table: pa.Table, name: str) -> NDArray[np.float32]:
     return np.where(known, _values(column), np.float32(np.nan))
 
 
+def _fact(table: pa.Table, name: str) -> NDArray[np.float64] | NDArray[np.object_]:
+    kind = table.schema.field(name).type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return np.array(_text(table, name).to_pylist(), np.object_)
+    plain = table[name].cast(pa.uint8()) if pa.types.is_boolean(kind) else table[name]
+    column = plain.cast(pa.float64()).combine_chunks()
+    known = _values(column.is_valid().cast(pa.uint8())) == 1
+    return np.where(known, _values(column), np.nan)
+
+
 def _values(column: pa.Array[Any]) -> NDArray[Any]:
     """The numbers of a column, whatever stands where it is null; Arrow's own to_numpy would import pandas."""
     plain = pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
     return np.from_dlpack(plain).copy()
 
 
-def _microseconds(at: datetime) -> int:
+def microseconds(at: datetime) -> int:
+    """A moment as the book counts it: microseconds since 1970 in UTC."""
     since = at.astimezone(UTC) - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -47,7 +47,15 @@ class Recommender:
         Raises:
             UnknownMember: Nothing was built for this member.
         """
-        candidates = self.book.candidates(member_id, at)
+        return self._answer(member_id, at, limit, self.book.candidates(member_id, at))
+
+    def answers(self, members: tuple[str, ...], at: datetime, limit: int) -> tuple[OffersAnswer, ...]:
+        """The same for many; of one that nothing was built for, that this is so."""
+        return tuple(
+            self.answer(one, at, limit) if one in self.book.members else self._unknown(one, at) for one in members
+        )
+
+    def _answer(self, member_id: str, at: datetime, limit: int, candidates: Candidates) -> OffersAnswer:
         manifest = self.scorer.manifest
         probability = self.scorer.probability(candidates.features)
         action, value = decide(probability, manifest.payoff)
@@ -57,13 +65,22 @@ class Recommender:
                 decision_id="",
                 member_id=member_id,
                 at=at,
-                model=ModelName(
-                    task=manifest.task, version=manifest.version, feature_fingerprint=manifest.feature_fingerprint
-                ),
+                model=self._model,
                 offers=self._offers(candidates, ranked, probability, action, value),
                 no_offer=self._no_offer(at, action),
             )
         )
+
+    def _unknown(self, member_id: str, at: datetime) -> OffersAnswer:
+        nothing = NoOffer(code="unknown_member", reason="Nothing was built for this member; check the id.")
+        return _named(
+            OffersAnswer(decision_id="", member_id=member_id, at=at, model=self._model, offers=(), no_offer=nothing)
+        )
+
+    @property
+    def _model(self) -> ModelName:
+        manifest = self.scorer.manifest
+        return ModelName(task=manifest.task, version=manifest.version, feature_fingerprint=manifest.feature_fingerprint)
 
     def _offers(
         self,

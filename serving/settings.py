@@ -13,6 +13,8 @@ from data.errors import UsageError
 from serving.bundle import Pointer
 from serving.holdout import LONGEST_KEY, SHORTEST_KEY
 
+DECIDES: Final = "offers"
+RANKS: Final = "coupon"
 _KEY: Final = re.compile(f"(?:[0-9a-fA-F]{{2}}){{{SHORTEST_KEY},{LONGEST_KEY}}}")
 
 
@@ -21,10 +23,12 @@ class Settings(BaseSettings):
 
     Attributes:
         home: Where `shepherd` keeps what it makes (`SHEPHERD_HOME`); the other places follow from it.
-        task: The task that ranks offers (`SHEPHERD_TASK`).
-        pointer: Which of its models answers: `champion` or `challenger` (`SHEPHERD_POINTER`).
+        pointer: Which of the models of a task answers: `champion` or `challenger` (`SHEPHERD_POINTER`).
         bundles: Folder of all bundles (`SHEPHERD_BUNDLES`).
-        offers: What `build` wrote for the task, Parquet (`SHEPHERD_OFFERS`).
+        task: The task that answers about offers (`SHEPHERD_TASK`): `offers`, which decides, where it has such a model,
+            else `coupon`, which ranks.
+        offers: What `build` or `shepherd offers` wrote for the task, Parquet (`SHEPHERD_OFFERS`).
+        prices: The prices that `shepherd offers` found, JSON, instead of those of the bundle (`SHEPHERD_PRICES`).
         campaigns: The table `campaigns`, Parquet or CSV, if campaigns' times may have changed since the build
             (`SHEPHERD_CAMPAIGNS`).
         audiences: Folder of the saved audiences (`SHEPHERD_AUDIENCES`).
@@ -35,10 +39,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SHEPHERD_", frozen=True, extra="ignore")
 
     home: Path = Path("var")
-    task: str = "coupon"
     pointer: Pointer = "champion"
     bundles: Path = Field(default_factory=lambda known: known["home"] / "bundles")
+    task: str = Field(default_factory=lambda known: _deciding(known["bundles"], known["pointer"]))
     offers: Path = Field(default_factory=lambda known: known["home"] / "features" / f"{known['task']}.parquet")
+    prices: Path | None = None
     campaigns: Path | None = None
     audiences: Path = Field(default_factory=lambda known: known["home"] / "audiences")
     holdout_key: SecretStr | None = None
@@ -53,6 +58,10 @@ class Settings(BaseSettings):
     def lottery_key(self) -> bytes | None:
         """The secret of the lot as bytes; None where there is none."""
         return None if self.holdout_key is None else bytes.fromhex(self.holdout_key.get_secret_value())
+
+
+def _deciding(bundles: Path, pointer: Pointer) -> str:
+    return DECIDES if (bundles / DECIDES / pointer).is_file() else RANKS
 
 
 def read_settings(home: Path | None = None, pointer: Pointer | None = None) -> Settings:

@@ -6,11 +6,13 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import training.tasks
 from data.errors import UsageError
+from training.effect.task import EffectTask
 from training.task import AnyTask, RankingTask, Task
 
 if TYPE_CHECKING:
@@ -43,6 +45,17 @@ def find(name_or_path: str) -> AnyTask:
             "or the path of a Python file that holds TASK = Task(...)"
         )
     return _declared(importlib.import_module(f"training.tasks.{name_or_path}"), name_or_path)
+
+
+def effect_of(task: AnyTask) -> EffectTask | None:
+    """What is learned of a task's offers beside who redeems them; None where its file declares no EFFECT.
+
+    The task that is given takes the place of the declared one, with its cut.
+    """
+    if task.name not in shipped() or not isinstance(task, Task):
+        return None
+    effect = getattr(importlib.import_module(f"training.tasks.{task.name}"), "EFFECT", None)
+    return replace(effect, redemption=task) if isinstance(effect, EffectTask) else None
 
 
 def _load(path: Path) -> ModuleType:

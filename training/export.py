@@ -25,6 +25,10 @@ from serving.payoff import AN_ORDER, Prices
 from serving.reason_codes import reason_code
 from serving.scorer import Scorer
 from serving.shrinkage import Division, Segment, Shrinkage, Shrunk, segment_count, segments_of
+from serving.site_gravity import AREA_UNIT_M2, Demand, Gravity, Market, Spots
+from serving.site_model import Column, Learned, Linear, SiteModel, cv_plus, range_distance, scaled
+from serving.site_model import analogs as site_analogs
+from serving.site_model import line as site_line
 from serving.worth import Valued, valued
 from training.calibrate import Sigmoid
 from training.graph import forest_base, write_graph
@@ -45,26 +49,40 @@ if TYPE_CHECKING:
 
 # training meets serving only here and in payoff
 __all__ = [
+    "AREA_UNIT_M2",
     "UNPROVED",
     "Bundle",
+    "Column",
     "Criteria",
+    "Demand",
     "Division",
     "Effects",
+    "Gravity",
     "Head",
+    "Learned",
+    "Linear",
     "Manifest",
+    "Market",
     "OfferValues",
     "Pointer",
     "Segment",
     "Shrinkage",
     "Shrunk",
+    "SiteModel",
+    "Spots",
     "Term",
     "Valued",
+    "cv_plus",
     "export",
     "point",
+    "range_distance",
     "read",
     "resolve",
+    "scaled",
     "segment_count",
     "segments_of",
+    "site_analogs",
+    "site_line",
     "valued",
 ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.effect.release import POLICY, RIVALS, release_effects
 from training.export import Bundle, Criteria, export
 from training.pipeline import Fitted
 from training.tracking import figures
@@ -16,7 +17,9 @@ from training.tracking import figures
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from training.effect.study import FittedEffects
     from training.ranking_pipeline import FittedOrder
+    from training.record import Record
     from training.task import AnyTask
 
 
@@ -63,6 +66,36 @@ def release(fitted: Fitted | FittedOrder, home: Path, now: datetime | None = Non
         generator=np.random.default_rng([record.seed, 2]),
     )
     return Released(bundle, bundles(home) / task.name / version)
+
+
+def release_offers(changes: FittedEffects, record: Record, home: Path, now: datetime | None = None) -> Released:
+    """Export a model of offers: what redeeming costs, what sending changes, and by which rules and price they go out.
+
+    It becomes champion by what its policy earns, not by how well it ranks redeemers.
+
+    Args:
+        changes: What was learned, with the chance of redemption that the record judges.
+        record: Of that chance.
+        home: Where bundles lie.
+        now: The moment that the version names; now if not given.
+
+    Raises:
+        GateRefused: An exported graph and its model differ somewhere.
+    """
+    model, moment = changes.model, datetime.now(UTC) if now is None else now
+    grown = [model.redemption, model.basket.booster, *model.purchase.boosters.values()]
+    text = hashlib.sha256("".join(one.model_to_string() for one in grown).encode()).hexdigest()
+    name, version = model.task.name, f"{moment:%Y%m%dT%H%M%SZ}-{text[:8]}"
+    bundle = release_effects(
+        bundles(home),
+        changes,
+        version=version,
+        data_hash=record.data_hash,
+        generator=np.random.default_rng([record.seed, 2]),
+        figures=figures(record),
+        criteria=Criteria(metrics=(POLICY,), rivals=RIVALS),
+    )
+    return Released(bundle, bundles(home) / name / version)
 
 
 def criteria(task: AnyTask) -> Criteria:

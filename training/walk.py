@@ -14,13 +14,15 @@ from rich.table import Table
 
 from data.checks import require
 from data.errors import GateRefused
-from data.questions import SENDS
+from data.questions import OFFERED, SENDS
+from training.catalogue import effect_of
 from training.dataset import require_tables
+from training.effect.study import MODEL, fit_effects
 from training.leakage import refuse_look_ahead
 from training.pipeline import HOME, TRIALS, Fitted, features, fit
 from training.ranking_pipeline import fit_order
 from training.registry import challenge, promote
-from training.release import release
+from training.release import release, release_offers
 from training.served import ask_offers, ask_rows, server
 from training.skew import refuse_skew
 from training.steps import Steps
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from data.sources import DataSet
     from training.dataset import Built
+    from training.effect.study import FittedEffects
     from training.means import Means
     from training.ranking_pipeline import FittedOrder
     from training.record import Record
@@ -46,11 +49,12 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Trained:
-    """A task's model, judged, exported, tracked, and waiting as challenger."""
+    """A task's model, judged, exported, tracked and waiting as challenger; of offers also what sending them changes."""
 
     fitted: Fitted | FittedOrder
     released: Released
     tracked: Tracked
+    changes: FittedEffects | None = None
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -68,6 +72,7 @@ class Trained:
             },
             "version": manifest.version,
             "run_id": self.tracked.run_id,
+            **({} if self.changes is None else {"effects": self.changes.record.as_dict()}),
         }
 
     def table(self) -> Table:
@@ -86,7 +91,7 @@ class Trained:
         table.caption = (
             f"{record.rows['train']:,} rows learned from, {record.rows['test']:,} tested, "
             f"{_open(record)}; intervals are 95 %\n"
-            f"{_money(record)}"
+            f"{_money(record) if self.changes is None else _policy(self.changes)}"
             f"parity: {parity.wrong_leaves} wrong leaves, raw difference {parity.max_raw_difference} "
             f"on {parity.rows:,} test rows and {parity.edge_rows:,} edge rows\n"
             f"bundle {self.released.bundle.manifest.version}, run {self.tracked.run_id}"
@@ -181,20 +186,24 @@ def train(
     with steps.step("reach the MLflow store"):
         client(store(home))
     fitted = _fitted(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
+    effect = effect_of(task)
+    changes = None
+    if effect is not None and isinstance(fitted, Fitted):
+        changes = fit_effects(effect, data_set, home=home, seed=seed, steps=steps, redemption=fitted.model)
     with steps.step("look for leakage") as step:
         step.rows = looked = refuse_look_ahead(task, data_set, _middle(fitted))
     with steps.step("replay event by event") as step:
         replayed = refuse_skew(task, data_set, np.random.default_rng([seed, 3]))
         step.rows = replayed.rows
     with steps.step("export and prove parity") as step:
-        released = release(fitted, home)
+        released = release(fitted, home) if changes is None else release_offers(changes, fitted.record, home)
         parity = released.bundle.manifest.parity
         step.rows = parity.rows + parity.edge_rows
     with steps.step("track in MLflow"):
         proofs = {"leakage/rows": looked, "replay/values": replayed.values, "replay/mismatches": replayed.mismatches}
         tracked = track(fitted, released.folder, store(home), proofs)
         challenge(task.name, released.bundle.manifest.version, home)
-    return Trained(fitted, released, tracked)
+    return Trained(fitted, released, tracked, changes)
 
 
 def _fitted(
@@ -244,6 +253,16 @@ def _money(record: Record) -> str:
     )
 
 
+def _policy(changes: FittedEffects) -> str:
+    """What the policy of offers earns, beside what would be done for the same money."""
+    record = changes.record
+    told = record.budgeted
+    return (
+        f"effects by the learner {record.learner}; within the budget its policy earns {told[MODEL]['value']} fen a "
+        f"row, {told['propensity']['gain']} more than sending to the likeliest to redeem\n"
+    )
+
+
 def _open(record: Record) -> str:
     """What became of the rows before the cut whose label had not closed."""
     if "unlabelled" in record.rows:
@@ -274,7 +293,7 @@ def _served(fitted: Fitted | FittedOrder, home: Path, alias: str) -> dict[str, o
         return _served_list(fitted, home, alias)
     said, task = fitted.predictions, fitted.model.task
     row = int(said.probability.argmax())
-    offers = task.rows == SENDS
+    offers = task.rows in {SENDS, OFFERED}
     with server(home, "--pointer", alias, ranking=task.name if offers else None) as url:
         if offers:
             member, at = _asked(fitted, str(said.row_id[row]))
@@ -336,6 +355,9 @@ def _verdict(answer: Mapping[str, Any]) -> str:
     """What an answer says of its row: a place in a list, or a chance with an action and its worth."""
     if "place" in answer:
         return f"place {answer['place']}"
+    if "expected_margin_fen" in answer:
+        margin = answer["expected_margin_fen"]
+        return f"{answer['action']}, worth {margin['mean']:.0f} fen, of it {margin['lower']:.0f} counted on"
     return f"{answer['probability']:.3f}: {answer['action']}, worth {answer['expected_value_fen']:.0f} fen"
 
 

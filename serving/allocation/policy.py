@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from data.errors import UsageError
+from data.errors import DataError, UsageError
 from serving.allocation.prices import OfferTerms, ShadowPrices
 from serving.allocation.rules import Limits, OfferRules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 BUDGET: Final = "offers"
 """The budget that pays what no other does."""
@@ -91,3 +92,28 @@ class OfferPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         terms = [known.get(offer, OfferTerms(offer, self.budget)) for offer in offers]
         charged = tuple(msgspec.structs.replace(one, offer=name) for one, name in zip(terms, names, strict=True))
         return msgspec.structs.replace(self.prices, offers=charged)
+
+
+def read_prices(path: Path) -> ShadowPrices:
+    """Prices that were written to a file.
+
+    Raises:
+        DataError: There are none.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ShadowPrices)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"Prices {path}: found none that can be read ({error}), expected the JSON that `shepherd offers` writes; "
+            "check the path, or allocate again."
+        ) from error
+
+
+def write_prices(prices: ShadowPrices, path: Path) -> None:
+    """Write prices whole or not at all."""
+    aside = path.with_name(f".{path.name}.aside")
+    try:
+        aside.write_bytes(msgspec.json.format(msgspec.json.encode(prices), indent=2) + b"\n")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -7,23 +7,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import GateRefused
-from training.export import UNPROVED, Bundle, Effects, Head, OfferValues, Term, export
+from training.allocation import found_policy
+from training.export import UNPROVED, Bundle, Criteria, Effects, Head, OfferValues, Term, export
 from training.pipeline import usual_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from training.allocation import OfferPolicy
     from training.effect.study import FittedEffects
     from training.effect.worth import OfferModel
 
 BASKET = "basket"
+POLICY = "policy_value"
+RIVALS = ("propensity", "send_none")
+"""What would be done instead of the policy, for the same money: send to the likeliest to redeem, or to nobody."""
+
 _MAX_GAP_FEN = 1e-6
 
 
-def release_effects(
+def release_effects(  # noqa: PLR0913 - what export is given
     root: Path,
     fitted: FittedEffects,
     *,
@@ -31,6 +38,8 @@ def release_effects(
     data_hash: str,
     generator: np.random.Generator,
     created: datetime | None = None,
+    figures: Mapping[str, float] | None = None,
+    criteria: Criteria | None = None,
 ) -> Bundle:
     """Write `root/TASK/VERSION` with the graphs of redemption, effect and basket, and the constants of shrinkage.
 
@@ -41,6 +50,8 @@ def release_effects(
         data_hash: Hash of the data that it was learned from.
         generator: Source of the random choices in the rows of the proof.
         created: Instant to note in the manifest; now if not given.
+        figures: Those of the chance of redemption, to stand beside the policy's.
+        criteria: What the figures have to show before the bundle becomes champion; nothing if not given.
 
     Returns:
         The bundle, read back from the disk.
@@ -61,10 +72,11 @@ def release_effects(
         payoff=task.payoff,
         rows=test.matrix,
         data_hash=data_hash,
-        metrics=_metrics(fitted),
+        metrics={**(figures or {}), **_metrics(fitted)},
+        criteria=criteria,
         generator=generator,
         usual=usual_of(test.matrix[test.treated & (test.redeemed == 0)]),
-        effects=_effects(model, fitted.record.price),
+        effects=_effects(model, fitted.record.price, _policy(model, test.matrix)),
         heads={**model.purchase.boosters, BASKET: model.basket.booster},
         created=created,
     )
@@ -83,7 +95,13 @@ def value_gap(bundle: Bundle, model: OfferModel, rows: NDArray[np.float32]) -> f
     return float(max(np.abs(getattr(served, one) - getattr(learned, one)).max() for one in ("mean", "sd", "cost")))
 
 
-def _effects(model: OfferModel, price: float) -> Effects:
+def _policy(model: OfferModel, rows: NDArray[np.float32]) -> OfferPolicy:
+    """The rules of the task, with the price of its budget on the rows of the test."""
+    said, task = model.value(rows), model.task
+    return found_policy(said.lower(task.caution), said.cost, task.budget, task.limits, task.rules)
+
+
+def _effects(model: OfferModel, price: float, policy: OfferPolicy) -> Effects:
     heads = {**model.purchase.heads, BASKET: model.basket}
     return Effects(
         learner=model.learner,
@@ -98,12 +116,17 @@ def _effects(model: OfferModel, price: float) -> Effects:
         face_value=model.task.face_value,
         caution=model.task.caution,
         price=price,
+        policy=policy,
     )
 
 
 def _metrics(fitted: FittedEffects) -> dict[str, float]:
-    """The policy value on the test, and the gain over what would be done instead, with the ends of their intervals."""
-    figures = {}
+    """The policy value on the test, and the gain over what would be done instead, with the ends of their intervals.
+
+    What is gained within the budget over those likeliest to redeem, and over sending nothing, also stands where the
+    gates of a promotion look for it.
+    """
+    figures = {f"baseline/{rival}/gain_{POLICY}": fitted.record.budgeted[rival]["gain"].value for rival in RIVALS}
     for setting, found in (("", fitted.record.policies), ("budgeted_", fitted.record.budgeted)):
         for name, told in found.items():
             for what, interval in told.items():

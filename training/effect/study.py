@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from training.effect.task import EffectTask
     from training.export import Valued
     from training.interval import Interval
+    from training.pipeline import Model
     from training.split import Division
 
 RESAMPLES = 500
@@ -94,7 +95,13 @@ class FittedEffects:
 
 
 def fit_effects(
-    task: EffectTask, data_set: DataSet, *, home: Path = HOME, seed: int = 0, steps: Steps | None = None
+    task: EffectTask,
+    data_set: DataSet,
+    *,
+    home: Path = HOME,
+    seed: int = 0,
+    steps: Steps | None = None,
+    redemption: Model | None = None,
 ) -> FittedEffects:
     """Build the features, learn what redeeming costs and what offers change, and judge once on later waves.
 
@@ -104,6 +111,8 @@ def fit_effects(
         home: Where features are kept, to go on from.
         seed: Where chance starts.
         steps: Collects how long each step took, and draws bars if it has a console.
+        redemption: The chance of redemption as it was searched and judged before, to be served instead of one with the
+            task's own parameters.
     """
     steps = Steps() if steps is None else steps
     with steps.step("build features") as step:
@@ -123,6 +132,8 @@ def fit_effects(
     with steps.step("promote a learner"):
         figures, chosen = _promoted(study, costs, candidates)
         model = study.model(chosen, candidates[chosen].shrinkage, costs)
+        if redemption is not None:
+            model = replace(model, redemption=redemption.booster, calibrator=redemption.calibrator)
     with steps.step("judge on later waves") as step:
         step.rows = len(division.test)
         record = _judged(study, model, table, division, figures)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from data.errors import UsageError
+from training.allocation import Limits, OfferRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,8 @@ class EffectTask:
         divisions: What makes the segments that effects are drawn towards.
         caution: How many standard deviations below its mean a value is counted on.
         budget: The part of what sending to all would cost that policies are compared at.
+        limits: The numbers of the rules that come before any price, such as how often a member may be sent something.
+        rules: For whom and when certain offers hold; an offer that is not named holds for all while its campaign runs.
     """
 
     redemption: Task
@@ -44,6 +47,8 @@ class EffectTask:
     divisions: tuple[Division, ...] = ()
     caution: float = 1.0
     budget: float = 0.3
+    limits: Limits = field(default_factory=Limits)
+    rules: tuple[OfferRules, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a question that cannot be asked.
