@@ -86,7 +86,7 @@ class Plan:
     days: int = 90
     seeds: tuple[int, ...] = (1, 2, 3)
     unseen: tuple[str, ...] = WOOL
-    unseen_members: int = 15_000
+    unseen_members: int = 10_000
     resamples: int = RESAMPLES
     adapting: adapting.Size = adapting.FULL
 
