@@ -15,6 +15,7 @@ from features.log import key_columns
 from features.network import Ring
 from features.next_purchase import NEXT_CATEGORY, NEXT_PRODUCT
 from features.offer import OFFER
+from features.place import PLACE as SPOT
 from features.rfm import RFM
 from features.ring import RING
 from features.scan import ACCOUNT, CODES, PLACE, PRIZE, RATES, TEMPO
@@ -39,6 +40,7 @@ SETS: Final = (
     ("Scans: prize and redemption", "SCAN", PRIZE),
     ("Scans: verdicts that have landed", "SCAN", RATES),
     ("Rings: who hangs together", "RING", RING),
+    ("Sites: the trade area of a spot", "PLACE", SPOT),
 )
 
 _INTRODUCTION = """\
@@ -91,7 +93,7 @@ def _entities(feature: Feature, known: dict[str, Feature]) -> Iterator[str]:
         for name in feature.inputs:
             yield from _entities(known[name], known)
     else:
-        yield "row"
+        yield "spot" if feature.name in SPOT.names else "row"
 
 
 def _windows(feature: Feature, known: dict[str, Feature]) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Stores, places, sites and grids as people have them: any file of points, in any coordinates."""
