@@ -157,6 +157,40 @@ def check(
         raise typer.Exit(DataError.exit_code)
 
 
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Points: .csv, .parquet, .geojson, .json, .gpkg or .shp.")
+    ],
+    table: Annotated[str, typer.Option("--table", help="What they are: stores, places, sites or cells.")],
+    folder: Annotated[Path, typer.Option("--into", file_okay=False, help="Folder of your tables.")],
+    crs: Annotated[
+        str, typer.Option("--crs", help="wgs84, gcj02 (AMap, Tencent), bd09 (Baidu), or such as EPSG:4547.")
+    ] = "wgs84",
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="NAME=FOUND", help="What a column is called in the file; repeatable."),
+    ] = None,
+    extracted_on: Annotated[
+        datetime | None,
+        typer.Option("--extracted-on", formats=["%Y-%m-%d"], help="Day on which the file was drawn from the map."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read stores, places, sites or a grid from any file of points, in any coordinates, into your folder of tables."""
+    from data.geography.points import import_points
+
+    named = [one.partition("=") for one in column or ()]
+    if any(not equals for _, equals, _ in named):
+        raise UsageError(f"--column: found {', '.join(column or ())}; expected such as store_id=OBJECTID")
+    day = None if extracted_on is None else extracted_on.date()
+    path, rows = import_points(file, table, folder, {name: found for name, _, found in named}, crs, day)
+    if as_json:
+        _print_json({"path": str(path), "rows": rows})
+    else:
+        typer.echo(f"{rows:,} rows in {path}; now `shepherd check {folder}`")
+
+
 @app.command()
 def codes(
     folder: Annotated[
@@ -264,6 +298,46 @@ def promote(
         _print_json({"task": task, "gates": [gate.as_dict() for gate in gates]})
     else:
         typer.echo("\n".join([f"{task} has a new champion.", *(f"  {gate}" for gate in gates)]))
+
+
+@app.command()
+def sites(
+    data: Annotated[Path, typer.Option("--data", help="Folder of your tables: cells, and sites for cards and plans.")],
+    out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder for pages, GeoJSON, Parquet and JSON.")],
+    time_zone: ZoneOption = None,
+    home: HomeOption = HOME,
+    grid: Annotated[bool, typer.Option("--grid", help="Score every cell of every city, and draw each city.")] = False,
+    kind: Annotated[str | None, typer.Option("--format", help="Format of the store that --grid asks about.")] = None,
+    area: Annotated[float | None, typer.Option("--area", min=1, help="Its sales floor in square metres.")] = None,
+    card: Annotated[str | None, typer.Option("--card", metavar="SITE", help="Write the card of this site.")] = None,
+    plan: Annotated[int | None, typer.Option("--plan", min=0, help="Plan at most so many openings.")] = None,
+    budget_fen: Annotated[float | None, typer.Option("--budget-fen", help="Most that all openings may cost.")] = None,
+    spacing: Annotated[float, typer.Option("--spacing", help="Least metres between a site and any other store.")] = 0.0,
+    city_cap: Annotated[int | None, typer.Option("--city-cap", help="Most openings in one city.")] = None,
+    close: Annotated[int, typer.Option("--close", help="Most stores that the plan may close; needs --margin.")] = 0,
+    margin: Annotated[
+        float | None, typer.Option("--margin", help="Share of sales left before rent; without it, plans go by sales.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose sites (选址): a picture of each city, the card of a site, a plan of several; pages that stand alone."""
+    from data.sources import open_folder
+    from serving.bundle import read, resolve
+    from serving.sites import SiteScorer
+    from serving.siting.errand import Errand
+    from serving.siting.plan import Limits
+
+    limits = None if plan is None else Limits(plan, budget_fen, spacing, city_cap, close)
+    errand, steps = Errand(grid, kind, area, card, limits, margin), _steps(as_json)
+    data_set, scorer = open_folder(data, time_zone), SiteScorer(read(resolve(home / "bundles", "site", "champion")))
+    with steps.step("survey sites") as step, data_set.connect() as tables:
+        wanted = [name for name in ("cells", "places", "sites", "stores") if name in data_set.files]
+        found = {name: tables.sql(f"FROM {name}").to_arrow_table() for name in wanted}
+        survey = errand.run(scorer, found, out, datetime.now(UTC).date().isoformat(), step.reach)
+    if as_json:
+        _print_json(survey.said | {"out": str(out)})
+    else:
+        typer.echo(survey.text())
 
 
 @app.command()

@@ -202,14 +202,19 @@ OFFER_OUTCOMES = Outcomes(
             END
     ),
     bought AS (
-        SELECT lot.send_id, bool_or(goods.product_id IS NOT NULL) AS purchased, sum(orders.margin_fen) AS margin_fen
+        SELECT lot.send_id, bool_or(goods.product_id IS NOT NULL) AS purchased, sum(orders.margin_fen) AS margin_fen,
+               sum(orders.margin_fen + coalesce(orders.coupon_discount_fen, 0))
+                   FILTER (WHERE goods.product_id IS NOT NULL) AS goods_margin_fen,
+               count(goods.product_id) AS goods_lines
         FROM lot JOIN orders
         ON orders.member_id = lot.member_id AND orders.ts >= lot.ts AND orders.ts < lot.ends_at
         LEFT JOIN goods ON goods.offer_id = lot.offer_id AND goods.product_id = orders.product_id
         GROUP BY lot.send_id
     ),
     baskets AS (
-        SELECT redemptions.order_id, sum(orders.margin_fen + coalesce(orders.coupon_discount_fen, 0)) AS margin_fen
+        SELECT redemptions.order_id, sum(orders.margin_fen + coalesce(orders.coupon_discount_fen, 0)) AS margin_fen,
+               sum(orders.margin_fen + orders.coupon_discount_fen) FILTER (WHERE orders.coupon_discount_fen > 0)
+                   AS line_margin_fen
         FROM (SELECT DISTINCT order_id FROM redemptions) AS redemptions JOIN orders USING (order_id)
         GROUP BY redemptions.order_id
     )
@@ -217,7 +222,8 @@ OFFER_OUTCOMES = Outcomes(
            coalesce(bought.purchased, false)::INTEGER AS purchased, coalesce(bought.margin_fen, 0) AS margin_fen,
            (redemptions.send_id IS NOT NULL)::INTEGER AS redeemed,
            if(redemptions.send_id IS NULL, 0, lot.face_value_fen) AS cost_fen,
-           baskets.margin_fen AS basket_margin_fen,
+           coalesce(bought.goods_margin_fen, 0) AS goods_margin_fen, coalesce(bought.goods_lines, 0) AS goods_lines,
+           baskets.margin_fen AS basket_margin_fen, coalesce(baskets.line_margin_fen, 0) AS line_margin_fen,
            if(lot.ends_at <= (SELECT max(ts) FROM orders), lot.ends_at, NULL) AS closes_at
     FROM lot LEFT JOIN bought USING (send_id)
     LEFT JOIN redemptions ON redemptions.send_id = lot.send_id AND redemptions.ts < lot.ends_at

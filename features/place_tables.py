@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from data.errors import DataError, UsageError
+from features.arrow_values import day_numbers, doubles, rows_where
 from features.member_heat import COLUMNS as HEAT_COLUMNS
 from features.member_heat import Heat
 from features.neighbourhood import Points
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from features.kernel import Doubles
-    from features.neighbourhood import Wholes
     from features.place import PlaceSettings
     from features.surroundings import Around
 
@@ -116,13 +116,13 @@ def chain_of(tables: Mapping[str, pa.Table], chain: str | None) -> str | None:
 def ground_of(tables: Mapping[str, pa.Table], around: Around) -> tuple[Ground, tuple[str, ...]]:
     """The demand grid, and the names of its further numeric columns."""
     cells = tables["cells"]
-    lat, lon = _numbers(cells, "lat"), _numbers(cells, "lon")
+    lat, lon = doubles(cells, "lat"), doubles(cells, "lon")
     order = Points.order(lat, lon, around.far_m)
     names = [one.name for one in cells.schema if one.name not in _NO_FEATURES and _is_number(one.type)]
-    columns = {name: _numbers(cells, name)[order] for name in names}
+    columns = {name: doubles(cells, name)[order] for name in names}
     further = tuple(name for name in names if name not in {"income", "footfall"})
     points = Points.filed(lat[order], lon[order], around.far_m)
-    return Ground(points, _numbers(cells, "population")[order], columns), further
+    return Ground(points, doubles(cells, "population")[order], columns), further
 
 
 def stores_of(tables: Mapping[str, pa.Table], chain: str | None) -> Stores | None:
@@ -130,14 +130,14 @@ def stores_of(tables: Mapping[str, pa.Table], chain: str | None) -> Stores | Non
     table = tables.get("stores")
     if table is None:
         return None
-    own = table.filter(pa.array(_is_own(table, chain)))
-    lat, lon = _numbers(own, "lat"), _numbers(own, "lon")
+    own = rows_where(table, _is_own(table, chain))
+    lat, lon = doubles(own, "lat"), doubles(own, "lon")
     order = Points.order(lat, lon, REACH_M)
     names = np.asarray(own["store_id"].to_pylist(), dtype=object)[order]
     return Stores(
         points=Points.filed(lat[order], lon[order], REACH_M),
-        lasting=Lasting(_days(own, "opened_on", ALWAYS)[order], _days(own, "closed_on", NEVER)[order]),
-        floor_m2=_numbers(own, "area_m2")[order],
+        lasting=Lasting(day_numbers(own, "opened_on", ALWAYS)[order], day_numbers(own, "closed_on", NEVER)[order]),
+        floor_m2=doubles(own, "area_m2")[order],
         positions={str(name): place for place, name in enumerate(names)},
     )
 
@@ -145,9 +145,9 @@ def stores_of(tables: Mapping[str, pa.Table], chain: str | None) -> Stores | Non
 def rivalry_of(tables: Mapping[str, pa.Table], settings: PlaceSettings, chain: str | None) -> Rivalry:
     """Places, less those that bear the chain's own brand, and the stores of other chains."""
     places, stores, floors = tables.get("places"), tables.get("stores"), dict(settings.rivals)
-    others = None if stores is None else stores.filter(pa.array(~_is_own(stores, chain)))
+    others = None if stores is None else rows_where(stores, ~_is_own(stores, chain))
     if places is not None and chain is not None and "brand" in places.column_names:
-        places = places.filter(pa.array([one != chain for one in places["brand"].to_pylist()]))
+        places = rows_where(places, np.array([one != chain for one in places["brand"].to_pylist()], np.bool_))
     told = [table for table in (places, others) if table is not None and (table is places or table.num_rows)]
     category: list[str] = []
     floor = np.empty(0)
@@ -156,12 +156,12 @@ def rivalry_of(tables: Mapping[str, pa.Table], settings: PlaceSettings, chain: s
             sorts = [str(one) for one in table["category"].to_pylist()]
             its = np.array([floors.get(one, np.nan) for one in sorts], np.float64)
         else:
-            sorts, its = [RIVAL_STORE] * table.num_rows, _numbers(table, "area_m2")
+            sorts, its = [RIVAL_STORE] * table.num_rows, doubles(table, "area_m2")
             its = np.where(np.isfinite(its), its, settings.floor_m2)
         category, floor = category + sorts, np.r_[floor, its]
-    lat, lon = (np.concatenate([np.empty(0), *(_numbers(one, name) for one in told)]) for name in ("lat", "lon"))
+    lat, lon = (np.concatenate([np.empty(0), *(doubles(one, name) for one in told)]) for name in ("lat", "lon"))
     opened, closed = (
-        np.concatenate([np.empty(0, np.int64), *(_days(one, name, missing) for one in told)])
+        np.concatenate([np.empty(0, np.int64), *(day_numbers(one, name, missing) for one in told)])
         for name, missing in (("opened_on", ALWAYS), ("closed_on", NEVER))
     )
     far = settings.around.far_m
@@ -219,16 +219,3 @@ def _is_own(stores: pa.Table, chain: str | None) -> np.ndarray[tuple[int], np.dt
 
 def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_floating(kind) or pa.types.is_integer(kind)
-
-
-def _numbers(table: pa.Table, name: str) -> Doubles:
-    if name not in table.column_names:
-        return np.full(table.num_rows, np.nan)
-    return np.asarray(table[name].cast(pa.float64()).to_numpy(), np.float64)
-
-
-def _days(table: pa.Table, name: str, missing: int) -> Wholes:
-    if name not in table.column_names:
-        return np.full(table.num_rows, missing)
-    days = table[name].cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
-    return np.array([missing if day is None else day for day in days.to_pylist()], np.int64)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from serving.bundle import Manifest
     from serving.payoff import Payoff
     from serving.scorer import Scorer
+    from serving.sites import SiteScorer
 
 router: Final = APIRouter()
 JSON_LINES: Final = "application/x-ndjson"
@@ -59,12 +60,14 @@ class Desk:
             where their task has no model or nothing is loaded yet.
         obstacle: Why something is missing, for the operator.
         key: The secret of the lot that lets some decisions through; None where no lot is drawn.
+        sites: Forecasts sites; None where no such model is served.
     """
 
     scorers: Mapping[str, Scorer]
     recommender: Recommender | OfferDesk | None
     obstacle: str = ""
     key: bytes | None = field(default=None, repr=False)
+    sites: SiteScorer | None = None
 
     def lottery(self, task: str) -> Lottery | None:
         """The lot of a task that is served; None where nothing is drawn."""
@@ -77,7 +80,7 @@ class UnknownTask(Exception):
 
 def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
-    if not desk.scorers:
+    if not desk.scorers and desk.sites is None:
         raise NotReady(desk.obstacle)
     return desk
 
@@ -152,7 +155,8 @@ async def batch(task: Annotated[str, Path(max_length=LONGEST_ID)], desk: Ready, 
 @router.get("/v1/models", summary="The models that answer now", responses={503: {"model": ErrorAnswer}})
 async def models(desk: Ready) -> ModelsAnswer:
     """Say which versions answer, what they were trained on and how they were proved."""
-    return ModelsAnswer(models=tuple(_loaded(one.manifest, desk.lottery(task)) for task, one in desk.scorers.items()))
+    loaded = [_loaded(one.manifest, desk.lottery(task)) for task, one in desk.scorers.items()]
+    return ModelsAnswer(models=(*loaded, *([] if desk.sites is None else [_loaded(desk.sites.manifest)])))
 
 
 @router.get("/livez", summary="Whether the process answers at all")
@@ -212,7 +216,7 @@ def _loaded(manifest: Manifest, lottery: Lottery | None = None) -> LoadedModel:
         feature_fingerprint=manifest.feature_fingerprint,
         features=manifest.feature_names,
         also_asked=Columns.of(manifest, lottery).besides,
-        thresholds=() if manifest.lists else _thresholds(manifest.payoff, manifest.prices.default),
+        thresholds=() if manifest.lists or manifest.site else _thresholds(manifest.payoff, manifest.prices.default),
         metrics=manifest.metrics,
         parity=manifest.parity_as_dict(),
     )

@@ -37,6 +37,8 @@ from serving.recommender import Recommender
 from serving.rows import RowsRefused
 from serving.scorer import Scorer
 from serving.settings import Settings, read_settings
+from serving.site_api import NoSites, no_sites, site_routes
+from serving.sites import SiteScorer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.desk = Desk({}, None, "the service is starting")
     app.state.audiences = Library(chosen.audiences)
+    app.include_router(site_routes)
     app.include_router(coupon_batches)  # before the batch of any task, which would take its path
     app.include_router(router)
     app.include_router(audiences)
@@ -77,6 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(UnknownTask, unknown_task)
     app.add_exception_handler(RowsRefused, rows_refused)
     app.add_exception_handler(NotReady, not_ready)
+    app.add_exception_handler(NoSites, no_sites)
     app.add_exception_handler(AudienceMissing, audience_missing)
     app.add_exception_handler(AudienceRefused, audience_refused)
     return app
@@ -116,8 +120,10 @@ def load(settings: Settings) -> Desk:
     Raises:
         DataError: No task has a model, or pointer, bundle or tables are not as they should be.
     """
-    scorers = {task: Scorer(read(resolve(settings.bundles, task, settings.pointer))) for task in _served(settings)}
-    if not scorers:
+    bundles = {task: read(resolve(settings.bundles, task, settings.pointer)) for task in _served(settings)}
+    scorers = {task: Scorer(bundle) for task, bundle in bundles.items() if bundle.manifest.site is None}
+    sites = next((SiteScorer(bundle) for bundle in bundles.values() if bundle.manifest.site is not None), None)
+    if not bundles:
         raise DataError(
             f"Bundles {settings.bundles}: found no task with a {settings.pointer}, expected at least one; train and "
             "promote a model first (`shepherd run` does both)."
@@ -126,8 +132,8 @@ def load(settings: Settings) -> Desk:
         scorer.contributions(np.full((1, len(scorer.manifest.features)), np.nan, dtype=np.float32))
     if settings.task not in scorers:
         obstacle = f"no {settings.pointer} of the task {settings.task!r}, which ranks offers"
-        return Desk(scorers, None, obstacle, settings.lottery_key())
-    return Desk(scorers, _recommender(settings, scorers[settings.task]), key=settings.lottery_key())
+        return Desk(scorers, None, obstacle, settings.lottery_key(), sites)
+    return Desk(scorers, _recommender(settings, scorers[settings.task]), key=settings.lottery_key(), sites=sites)
 
 
 def _recommender(settings: Settings, ranking: Scorer) -> Recommender | OfferDesk:

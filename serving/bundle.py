@@ -23,7 +23,9 @@ from serving.allocation.policy import OfferPolicy
 from serving.holdout import Holdout
 from serving.payoff import Payoff, Prices
 from serving.reason_codes import OTHER
+from serving.response import Response
 from serving.shrinkage import Shrinkage
+from serving.site_bundle import SiteBundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,11 +133,14 @@ class Effects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         terms: The summands of the effect on the chance to buy.
         constant: What is added to them.
         shrinkage: How the effect is drawn towards its segment.
-        basket: The head that says what a basket with such an offer earns.
+        basket: The head that says what a basket that the offer won earns.
+        usual: The head that says what those earn who buy without it.
+        top_up: The head that says what redeeming adds to a purchase made anyway.
         face_value: The feature that says what redeeming takes off.
         caution: How many standard deviations below its mean a value is counted on.
         price: What a fen of cost has to bring beyond itself, at the budget that the report compares policies at.
         policy: The rules and prices by which offers are given out; None for `price` and the usual limits.
+        response: Who is won and who is put off, in place of the summands; None where they are not told apart.
     """
 
     learner: str
@@ -144,10 +149,13 @@ class Effects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     constant: float
     shrinkage: Shrinkage
     basket: str
+    usual: str
+    top_up: str
     face_value: str
     caution: float
     price: float
     policy: OfferPolicy | None = None
+    response: Response | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -175,6 +183,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         lists: The column that names a row's list, where the model puts the rows of a list in order: its score is then
             no probability, and it has neither calibrator nor actions. Empty where rows are decided one by one.
         effects: What an offer changes, where the model is of offers; None elsewhere.
+        site: How what a site sells is forecast, where the model is of sites; None elsewhere.
     """
 
     format_version: int
@@ -196,6 +205,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     holdout: Holdout | None = None
     lists: str = ""
     effects: Effects | None = None
+    site: SiteBundle | None = None
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names of the further forests."""
+        return (*(self.effects.heads if self.effects else ()), *(self.site.heads if self.site else ()))
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """Names of the tables that answers rest on."""
+        return self.site.tables if self.site else ()
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -220,20 +240,32 @@ class Bundle:
         model: The ONNX graph.
         folder: Where it lies, or will lie once written: `bundles/TASK/VERSION`.
         heads: The graphs of further forests, by the name of the head.
+        tables: Parquet files of tables that answers rest on, by the name of the table.
     """
 
     manifest: Manifest
     model: bytes
     folder: Path
     heads: Mapping[str, bytes] = field(default_factory=dict)
+    tables: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def make(root: Path, manifest: Manifest, model: bytes, heads: Mapping[str, bytes] | None = None) -> Bundle:
-    """Join a manifest and its graphs for `root/TASK/VERSION`, entering their hashes in the manifest."""
-    graphs = {MODEL: model, **{head_file(name): graph for name, graph in (heads or {}).items()}}
-    files = {name: hashlib.sha256(graph).hexdigest() for name, graph in graphs.items()}
+def make(
+    root: Path,
+    manifest: Manifest,
+    model: bytes,
+    heads: Mapping[str, bytes] | None = None,
+    tables: Mapping[str, bytes] | None = None,
+) -> Bundle:
+    """Join a manifest, its graphs and its tables for `root/TASK/VERSION`, entering their hashes in the manifest."""
+    parts = {
+        MODEL: model,
+        **{head_file(name): graph for name, graph in (heads or {}).items()},
+        **{table_file(name): table for name, table in (tables or {}).items()},
+    }
+    files = {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()}
     manifest = msgspec.structs.replace(manifest, format_version=FORMAT_VERSION, files=files)
-    return Bundle(manifest, model, root / manifest.task / manifest.version, dict(heads or {}))
+    return Bundle(manifest, model, root / manifest.task / manifest.version, dict(heads or {}), dict(tables or {}))
 
 
 def head_file(name: str) -> str:
@@ -243,6 +275,15 @@ def head_file(name: str) -> str:
     'head-basket.onnx'
     """
     return f"head-{name}.onnx"
+
+
+def table_file(name: str) -> str:
+    """The file of a table, beside the model.
+
+    >>> table_file("cells")
+    'table-cells.parquet'
+    """
+    return f"table-{name}.parquet"
 
 
 def write(bundle: Bundle) -> Path:
@@ -264,6 +305,8 @@ def write(bundle: Bundle) -> Path:
         _write_durably(aside / MODEL, bundle.model)
         for name, graph in bundle.heads.items():
             _write_durably(aside / head_file(name), graph)
+        for name, table in bundle.tables.items():
+            _write_durably(aside / table_file(name), table)
         _write_durably(aside / MANIFEST, msgspec.json.format(msgspec.json.encode(bundle.manifest), indent=2) + b"\n")
         aside.chmod(0o755)
         aside.rename(folder)
@@ -280,9 +323,17 @@ def read(folder: Path) -> Bundle:
             another type.
     """
     manifest = _read_manifest(folder)
-    heads = manifest.effects.heads if manifest.effects else ()
-    graphs = {name: _read_graph(folder, name, manifest) for name in (MODEL, *map(head_file, heads))}
-    return Bundle(manifest, graphs[MODEL], folder, {name: graphs[head_file(name)] for name in heads})
+    heads, tables = manifest.head_names, manifest.table_names
+    parts = {
+        name: _read_graph(folder, name, manifest) for name in (MODEL, *map(head_file, heads), *map(table_file, tables))
+    }
+    return Bundle(
+        manifest,
+        parts[MODEL],
+        folder,
+        {name: parts[head_file(name)] for name in heads},
+        {name: parts[table_file(name)] for name in tables},
+    )
 
 
 def point(root: Path, task: str, pointer: Pointer, version: str) -> Path:
@@ -358,8 +409,7 @@ def _read_manifest(folder: Path) -> Manifest:
 
 def _manifest_problems(folder: Path, manifest: Manifest) -> list[str]:
     problems = []
-    heads = manifest.effects.heads if manifest.effects else {}
-    expected = (MODEL, *sorted(map(head_file, heads)))
+    expected = (MODEL, *sorted(map(head_file, manifest.head_names)), *sorted(map(table_file, manifest.table_names)))
     if set(manifest.files) != set(expected):
         problems.append(
             f"found the files {sorted(manifest.files)} in {MANIFEST}, expected exactly {', '.join(expected)}"
@@ -377,10 +427,17 @@ def _manifest_problems(folder: Path, manifest: Manifest) -> list[str]:
 
 
 def _effect_problems(effects: Effects, features: tuple[str, ...]) -> list[str]:
-    asked = {effects.basket, *(term.head for term in effects.terms)}
+    response = effects.response
+    asked = {effects.basket, effects.usual, effects.top_up, *(term.head for term in effects.terms)}
+    asked |= {response.anyway} if response else set()
+    facts = (*response.gain.facts, *response.loss.facts) if response else ()
     wrong = [name for name in effects.heads if not _NAME.fullmatch(name)]
     unknown = sorted(asked - set(effects.heads))
-    named = (effects.face_value, *(one.feature for one in effects.shrinkage.divisions))
+    named = (
+        effects.face_value,
+        *(one.feature for one in effects.shrinkage.divisions),
+        *(name for one in facts for name in one.asks),
+    )
     strange = [name for name in named if name not in features]
     problems = [f"found the names {wrong} of heads, expected letters, digits, dot, dash and underscore"] * bool(wrong)
     problems += [f"found no heads {unknown} that effects ask, expected each"] * bool(unknown)

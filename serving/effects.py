@@ -14,12 +14,13 @@ import numpy as np
 from data.errors import DataError
 from serving.bundle import Bundle, Feature
 from serving.scorer import Scorer
-from serving.worth import Valued, valued
+from serving.worth import Earned, Valued, valued
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.bundle import Effects, Head
+    from serving.response import Changed
 
 ARM: Final = Feature("offer_sent", "flag", "Whether the offer is sent: 1, or withheld: 0", "never null")
 """The column behind the features of a head that learned from both arms."""
@@ -53,9 +54,13 @@ class OfferValues:
             UsageError: The features are of another shape.
         """
         effects, names = self.effects, self.manifest.feature_names
+        changed = self._changed(features)
         return valued(
-            self.effect(features),
-            self._answer(effects.basket, features, sent=True),
+            self.effect(features) if changed is None else changed.won - changed.lost,
+            np.zeros(len(features)) if changed is None else changed.lost,
+            Earned(
+                *(self._answer(one, features, sent=True) for one in (effects.basket, effects.usual, effects.top_up))
+            ),
             self._redemption.probability(features),
             features[:, names.index(effects.face_value)],
             effects.shrinkage,
@@ -63,11 +68,22 @@ class OfferValues:
         )
 
     def effect(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """What the forests say that sending changes in the chance to buy, shape (rows,), before it is shrunk."""
+        """What the model says that sending changes in the chance to buy, shape (rows,), before it is shrunk."""
+        changed = self._changed(features)
+        if changed is not None:
+            return changed.won - changed.lost
         total = np.full(len(features), self.effects.constant)
         for term in self.effects.terms:
             total += term.weight * self._answer(term.head, features, sent=term.sent)
         return total
+
+    def _changed(self, features: NDArray[np.float32]) -> Changed | None:
+        """Who is won and who is put off, where the model tells them apart."""
+        response = self.effects.response
+        if response is None:
+            return None
+        anyway = self._answer(response.anyway, features, sent=False)
+        return response.apply(self.manifest.feature_names, features, anyway)
 
     def _answer(self, name: str, features: NDArray[np.float32], *, sent: bool) -> NDArray[np.float64]:
         head, scorer = self.effects.heads[name], self._heads[name]

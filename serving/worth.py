@@ -1,4 +1,9 @@
-"""The one formula by which what an offer changes becomes money, in training as live."""
+"""The one formula by which what an offer changes becomes money, in training as live.
+
+An offer wins purchases, puts some off, and is redeemed by many who would have bought anyway: each is worth something
+else. One won brings a whole basket; one put off takes away what the member would have bought of these goods; one who
+comes anyway fills the basket up to the threshold. All of the redemptions are paid.
+"""
 
 from __future__ import annotations
 
@@ -37,28 +42,48 @@ class Valued:
         return self.mean - caution * self.sd
 
 
+@dataclass(frozen=True)
+class Earned:
+    """What the margin of each row is expected to be, before the discount, in fen; arrays of shape (rows,).
+
+    Attributes:
+        basket: Of a basket that the offer won.
+        usual: Of what the offer is good for, bought in its window by one who buys it without the offer.
+        top_up: What redeeming adds to a purchase that would have been made anyway, since the threshold has to be met.
+    """
+
+    basket: NDArray[np.float64]
+    usual: NDArray[np.float64]
+    top_up: NDArray[np.float64]
+
+
 def valued(
     effect: NDArray[np.float64],
-    basket_fen: NDArray[np.float64],
+    lost: NDArray[np.float64],
+    earned: Earned,
     redeems: NDArray[np.float64],
     face_value_fen: NDArray[np.float32],
     shrinkage: Shrinkage,
     segment: NDArray[np.int64],
 ) -> Valued:
-    """Extra purchases times what they earn, less what redeeming costs; all of shape (rows,).
+    """What is won, less what is put off, with what those add who come anyway, less the cost; all of shape (rows,).
 
-    Every extra purchase earns what a basket in which such an offer is used earns before the discount; every redemption
-    costs the face value. An offer without a face value costs nothing.
+    Every redemption costs the face value. An offer without a face value costs nothing. The more of the redemptions are
+    of purchases won, the fewer are of those who come anyway.
 
     Args:
-        effect: What the forests say that sending changes in the chance to buy.
-        basket_fen: Margin of a basket in which the offer is used, before the discount; below 0 counts as 0.
+        effect: What the model says that sending changes in the chance to buy.
+        lost: How many of those who would have bought it puts off, as a chance; the effect has them taken off already.
+        earned: What purchases earn; below 0 counts as 0.
         redeems: The chance that the offer is redeemed if it is sent.
         face_value_fen: What redeeming takes off; NaN where unknown, which costs nothing.
         shrinkage: How effects are drawn towards segments.
         segment: The segment of each row.
     """
-    extra, basket = shrinkage.apply(effect, segment), np.maximum(basket_fen, 0.0)
-    face = np.nan_to_num(face_value_fen.astype(np.float64))
-    cost = redeems * face
-    return Valued(extra.mean * basket - cost, extra.sd * basket, cost, redeems, extra.mean)
+    extra = shrinkage.apply(effect, segment)
+    basket, usual, top_up = (np.maximum(one, 0.0) for one in (earned.basket, earned.usual, earned.top_up))
+    won = np.maximum(extra.mean + lost, 0.0)
+    anyway = np.maximum(redeems - won, 0.0)
+    cost = redeems * np.nan_to_num(face_value_fen.astype(np.float64))
+    mean = won * basket - (won - extra.mean) * usual + anyway * top_up - cost
+    return Valued(mean, extra.sd * basket, cost, redeems, extra.mean)

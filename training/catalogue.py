@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import training.tasks
 from data.errors import UsageError
 from training.effect.task import EffectTask
+from training.sites.task import SiteTask
 from training.task import AnyTask, RankingTask, Task
 
 if TYPE_CHECKING:
@@ -73,6 +74,6 @@ def _load(path: Path) -> ModuleType:
 
 def _declared(module: ModuleType, where: str) -> AnyTask:
     task = getattr(module, "TASK", None)
-    if not isinstance(task, Task | RankingTask):
+    if not isinstance(task, Task | RankingTask | SiteTask):
         raise UsageError(f"{where} holds no task: found TASK = {task!r}, expected TASK = Task(...)")
     return task

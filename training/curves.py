@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from training.ranking_pipeline import FittedOrder
+    from training.sites.pipeline import FittedSites
 
 SIZE = (6.4, 4.2)
 OURS, THEIRS = "#0b6e4f", "#8a8a8a"
 
 
-def draw(fitted: Fitted | FittedOrder) -> dict[str, Figure]:
-    """One figure a question, by file name; an order has neither chances nor actions to draw."""
+def draw(fitted: Fitted | FittedOrder | FittedSites) -> dict[str, Figure]:
+    """One figure a question, by file name; neither an order nor sites have chances and actions to draw."""
     if not isinstance(fitted, Fitted):
         return {"attributions": _attributions(fitted)}
     return {
@@ -82,7 +83,7 @@ def _money(fitted: Fitted) -> Figure:
     return figure
 
 
-def _attributions(fitted: Fitted | FittedOrder, most: int = 15) -> Figure:
+def _attributions(fitted: Fitted | FittedOrder | FittedSites, most: int = 15) -> Figure:
     figure, axes = _axes("mean size of the contribution to the score", "")
     top = list(fitted.record.attributions.items())[:most][::-1]
     axes.barh([name for name, _ in top], [value for _, value in top], color=OURS)

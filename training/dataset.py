@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from data.sources import DataSet
     from features.batch import BuildReport, Progress
     from training.payoff import Payoff
-    from training.task import AnyTask
+    from training.task import AnyTask, LabelledTask
 
 POSITION = "shepherd_position"
 RELEVANT = "relevant"
@@ -102,7 +102,7 @@ class Built:
 
 
 def build(
-    task: AnyTask,
+    task: LabelledTask,
     data_set: DataSet,
     folder: Path,
     progress: Progress | None = None,
@@ -135,7 +135,9 @@ def build(
     return Built(path, report.rows, report.seconds, reused=False)
 
 
-def _computed(task: AnyTask, data_set: DataSet, path: Path, progress: Progress | None, means: Means) -> BuildReport:
+def _computed(
+    task: LabelledTask, data_set: DataSet, path: Path, progress: Progress | None, means: Means
+) -> BuildReport:
     with data_set.connect() as connection:
         rows = task_rows(task, connection)
         if means.cluster is None:
@@ -145,7 +147,7 @@ def _computed(task: AnyTask, data_set: DataSet, path: Path, progress: Progress |
     return build_on_cluster(task.features, data_set, rows, path, address_of(means.cluster), progress)
 
 
-def examples(task: AnyTask, data_set: DataSet, built: Built) -> Examples:
+def examples(task: LabelledTask, data_set: DataSet, built: Built) -> Examples:
     """The rows whose label exists, with their features; all rows where the task learns from unlabelled ones.
 
     Raises:
@@ -177,7 +179,7 @@ def examples(task: AnyTask, data_set: DataSet, built: Built) -> Examples:
     )
 
 
-def _lists(task: AnyTask, rows: pa.Table, truth: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _lists(task: LabelledTask, rows: pa.Table, truth: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The list of each row, and how many things of it came true: as the label says, else as many as its rows did."""
     if not isinstance(task, RankingTask):
         return np.empty(0, np.int64), np.empty(0)
@@ -196,7 +198,7 @@ def matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float32]:
     return values
 
 
-def task_rows(task: AnyTask, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def task_rows(task: LabelledTask, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """The rows of a task in the order of their moment, each with a key of its own."""
     for name in task.rows.optional:
         _stand_in(name, connection)
@@ -219,7 +221,7 @@ def _stand_in(name: str, connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f'CREATE VIEW IF NOT EXISTS "{name}" AS SELECT {listed} WHERE false')
 
 
-def _answer(task: AnyTask, asked: Rows | Label, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+def _answer(task: LabelledTask, asked: Rows | Label, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     try:
         table: pa.Table = connection.sql(sql).to_arrow_table()
     except (duckdb.ProgrammingError, duckdb.DataError) as refusal:
@@ -230,7 +232,7 @@ def _answer(task: AnyTask, asked: Rows | Label, connection: duckdb.DuckDBPyConne
     return table
 
 
-def _labels(task: AnyTask, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def _labels(task: LabelledTask, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     labels = _answer(task, task.label, connection, task.label.sql)
     if "by_lot" not in labels.column_names:
         labels = labels.append_column("by_lot", pa.array(np.ones(labels.num_rows, np.bool_)))
@@ -248,7 +250,7 @@ def _labels(task: AnyTask, connection: duckdb.DuckDBPyConnection) -> pa.Table:
     return labels
 
 
-def _joined(task: AnyTask, labels: pa.Table, table: pa.Table) -> pa.Table:
+def _joined(task: LabelledTask, labels: pa.Table, table: pa.Table) -> pa.Table:
     """Positions of the built rows, in the order they were built, with label, closes_at and by_lot.
 
     Rows without a label are left out unless the task learns from them; theirs are null.
@@ -295,7 +297,7 @@ def require_tables(task: AnyTask, data_set: DataSet) -> None:
         )
 
 
-def _wanted_columns(task: AnyTask, found: Sequence[str]) -> list[str]:
+def _wanted_columns(task: LabelledTask, found: Sequence[str]) -> list[str]:
     """Those of the built columns that the training table is made of."""
     stake, group = _stake_columns(task.payoff)
     wanted = {
@@ -316,7 +318,7 @@ def _wanted_columns(task: AnyTask, found: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(("row_id", "as_of", *asked, *task.features.names)))
 
 
-def _require_values(task: AnyTask, rows: pa.Table) -> None:
+def _require_values(task: LabelledTask, rows: pa.Table) -> None:
     stake, _ = _stake_columns(task.payoff)
     lists = (task.lists,) if isinstance(task, RankingTask) else ()
     needed = (task.unit, task.split.group, *lists, *((stake,) if stake else ()))

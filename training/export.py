@@ -23,13 +23,18 @@ from serving.bundle import Bundle, Criteria, Effects, Head, Manifest, Pointer, T
 from serving.effects import OfferValues, as_asked, head_scorer
 from serving.payoff import AN_ORDER, Prices
 from serving.reason_codes import reason_code
+from serving.response import Changed, Fact, Response, Score, inclined
 from serving.scorer import Scorer
 from serving.shrinkage import Division, Segment, Shrinkage, Shrunk, segment_count, segments_of
+from serving.site_bundle import LEARNED, ForestProof, SiteBundle
+from serving.site_features import SiteFeatures
 from serving.site_gravity import AREA_UNIT_M2, Demand, Gravity, Market, Spots
 from serving.site_model import Column, Learned, Linear, SiteModel, cv_plus, range_distance, scaled
 from serving.site_model import analogs as site_analogs
 from serving.site_model import line as site_line
-from serving.worth import Valued, valued
+from serving.site_tables import LearnedStores, demand_of, own, rivals_of, spots_of, trading, write_table
+from serving.sites import Candidates, SiteScorer
+from serving.worth import Earned, Valued, valued
 from training.calibrate import Sigmoid
 from training.graph import forest_base, write_graph
 from training.parity import Comparison, compare, edge_rows
@@ -50,40 +55,60 @@ if TYPE_CHECKING:
 # training meets serving only here and in payoff
 __all__ = [
     "AREA_UNIT_M2",
+    "LEARNED",
     "UNPROVED",
     "Bundle",
+    "Candidates",
+    "Changed",
     "Column",
     "Criteria",
     "Demand",
     "Division",
+    "Earned",
     "Effects",
+    "Fact",
+    "ForestProof",
     "Gravity",
     "Head",
     "Learned",
+    "LearnedStores",
     "Linear",
     "Manifest",
     "Market",
     "OfferValues",
     "Pointer",
+    "Response",
+    "Score",
     "Segment",
     "Shrinkage",
     "Shrunk",
+    "SiteBundle",
+    "SiteFeatures",
     "SiteModel",
+    "SiteScorer",
     "Spots",
     "Term",
     "Valued",
     "cv_plus",
+    "demand_of",
     "export",
+    "export_sites",
+    "inclined",
+    "own",
     "point",
     "range_distance",
     "read",
     "resolve",
+    "rivals_of",
     "scaled",
     "segment_count",
     "segments_of",
     "site_analogs",
     "site_line",
+    "spots_of",
+    "trading",
     "valued",
+    "write_table",
 ]
 
 UNPROVED = bundles.Parity(0, 0, 0, 0.0, 0.0, 0.0)
@@ -213,6 +238,95 @@ def _with_heads(
         known[name] = msgspec.structs.replace(head, parity=parity)
     whole = msgspec.structs.replace(manifest, effects=msgspec.structs.replace(effects, heads=known))
     return bundles.make(root, whole, model, graphs)
+
+
+def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
+    root: Path,
+    *,
+    task: str,
+    version: str,
+    boosters: Mapping[str, lgb.Booster],
+    site: SiteBundle,
+    tables: Mapping[str, bytes],
+    features: FeatureSet,
+    usual: NDArray[np.float64],
+    rows: NDArray[np.float32],
+    said: NDArray[np.float64],
+    data_hash: str,
+    metrics: Mapping[str, float],
+    generator: np.random.Generator,
+    criteria: Criteria | None = None,
+) -> Bundle:
+    """Write a forecast of sites, after proving every forest to the bit and the whole forecast to 1e-12.
+
+    Args:
+        root: Folder of all bundles.
+        task: Name of the task.
+        version: Name of the new version.
+        boosters: The forest of all stores under the task's name, then those without each fold.
+        site: Everything else, its proofs still to be made.
+        tables: Parquet files of the tables that answers rest on.
+        features: The declarations behind the columns of `rows`.
+        usual: Median of each feature over the stores.
+        rows: Features of stores, float32, shape (stores, features).
+        said: The logarithm of revenue that training forecasts for them, shape (stores,).
+        data_hash: Hash of the data that the model was trained on.
+        metrics: Figures of held-out folds, to be read beside the model.
+        generator: Source of the random choices in the rows of the proof.
+        criteria: What the figures have to show before the bundle becomes champion.
+
+    Raises:
+        GateRefused: A graph and its booster differ, or the service would forecast something else.
+    """
+    plain = {name: lgb.Booster(model_str=one.model_to_string()) for name, one in boosters.items()}
+    forests = {name: read_forest(one) for name, one in plain.items()}
+    graphs = {name: write_graph(forest, _LOG_ODDS) for name, forest in forests.items()}
+    proofs = {}
+    unproved = Manifest(
+        format_version=bundles.FORMAT_VERSION,
+        task=task,
+        version=version,
+        features=_described(features, usual),
+        feature_fingerprint=features.fingerprint(),
+        payoff=AN_ORDER,
+        prices=Prices(),
+        calibrator={},
+        score_base=0.0,
+        versions={"python": platform.python_version(), **{name: installed(name) for name in _SOFTWARE}},
+        data_hash=data_hash,
+        created=datetime.now(UTC).isoformat(),
+        parity=UNPROVED,
+        metrics=dict(metrics),
+        files={},
+        criteria=criteria or Criteria(),
+    )
+    for name, forest in forests.items():
+        based = msgspec.structs.replace(unproved, score_base=forest_base(forest))
+        scorer = Scorer(bundles.make(root, based, graphs[name]))
+        proofs[name] = _prove(scorer, plain[name], _LOG_ODDS, rows, edge_rows(forest, rows, generator))
+    heads = {
+        name: ForestProof(
+            forest_base(forests[name]),
+            proofs[name].rows,
+            proofs[name].edge_rows,
+            proofs[name].wrong_leaves,
+            proofs[name].max_raw_difference,
+        )
+        for name in forests
+        if name != task
+    }
+    judged = msgspec.structs.replace(site, heads=heads, tables=tuple(tables))
+    whole = msgspec.structs.replace(unproved, parity=proofs[task], score_base=forest_base(forests[task]), site=judged)
+    others = {name: graph for name, graph in graphs.items() if name != task}
+    draft = bundles.make(root, whole, graphs[task], others, tables)
+    apart = float(np.abs(SiteScorer(draft).log_revenue(rows) - said).max())
+    if not apart <= _MAX_PROBABILITY_DIFFERENCE:
+        raise GateRefused(
+            f"Export of {task}: found a difference of {apart} between the logarithms that the service and training "
+            f"forecast, expected at most {_MAX_PROBABILITY_DIFFERENCE}. Nothing was written."
+        )
+    proved = msgspec.structs.replace(whole, site=msgspec.structs.replace(judged, parity=apart))
+    return read(bundles.write(bundles.make(root, proved, graphs[task], others, tables)))
 
 
 def _require_kind(calibrator: Calibrator | None, payoff: Payoff | None, lists: str) -> None:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import duckdb
 
     from data.sources import DataSet
-    from training.task import AnyTask
+    from training.task import LabelledTask
 
 MOST_ROWS = 500
 
 
-def refuse_look_ahead(task: AnyTask, data_set: DataSet, moment: datetime) -> int:
+def refuse_look_ahead(task: LabelledTask, data_set: DataSet, moment: datetime) -> int:
     """Compute the latest rows up to a moment twice, with all tables and with what had arrived by then.
 
     Facts that the rows' own query gives are compared like any other feature, so a query that counts what came later is
@@ -60,7 +60,7 @@ def refuse_look_ahead(task: AnyTask, data_set: DataSet, moment: datetime) -> int
     return whole.num_rows
 
 
-def _features(task: AnyTask, connection: duckdb.DuckDBPyConnection, moment: datetime) -> pa.Table:
+def _features(task: LabelledTask, connection: duckdb.DuckDBPyConnection, moment: datetime) -> pa.Table:
     rows = task_rows(task, connection)
     asked = rows.filter(pc.field("as_of") <= pa.scalar(moment, rows.schema.field("as_of").type))
     return compute(task.features, connection, asked.slice(max(0, asked.num_rows - MOST_ROWS)))

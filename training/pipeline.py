@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from training.means import Means
     from training.payoff import Prices, Stakes
     from training.split import Division, Fold
-    from training.task import AnyTask, Task
+    from training.task import LabelledTask, Task
     from training.tune import Tuned
 
 HOME = Path("var")
@@ -141,7 +141,7 @@ def fit(
     return Fitted(model, predictions, record, built)
 
 
-def features(task: AnyTask, data_set: DataSet, home: Path, steps: Steps, means: Means | None = None) -> Built:
+def features(task: LabelledTask, data_set: DataSet, home: Path, steps: Steps, means: Means | None = None) -> Built:
     """What was known of every row of the task at its moment, under `home`, as one step of a journey."""
     with steps.step("build features") as step:
         built = build(task, data_set, home / "features", step.reach, means)

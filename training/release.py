@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.effect.study import FittedEffects
     from training.ranking_pipeline import FittedOrder
     from training.record import Record
-    from training.task import AnyTask
+    from training.task import LabelledTask
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def release_offers(changes: FittedEffects, record: Record, home: Path, now: date
         GateRefused: An exported graph and its model differ somewhere.
     """
     model, moment = changes.model, datetime.now(UTC) if now is None else now
-    grown = [model.redemption, model.basket.booster, *model.purchase.boosters.values()]
+    earned = (head.booster for head in model.earnings.heads.values())
+    grown = [model.redemption, *earned, *model.purchase.boosters.values()]
     text = hashlib.sha256("".join(one.model_to_string() for one in grown).encode()).hexdigest()
     name, version = model.task.name, f"{moment:%Y%m%dT%H%M%SZ}-{text[:8]}"
     bundle = release_effects(
@@ -98,7 +99,7 @@ def release_offers(changes: FittedEffects, record: Record, home: Path, now: date
     return Released(bundle, bundles(home) / name / version)
 
 
-def criteria(task: AnyTask) -> Criteria:
+def criteria(task: LabelledTask) -> Criteria:
     """What a model of the task has to show to become champion."""
     deciding = task.metrics[:1] if task.first_metric_decides else task.metrics
     return Criteria(

@@ -80,6 +80,13 @@ def ask_rows(url: str, task: str, rows: Sequence[Mapping[str, float | str | None
     return [json.loads(line) for line in answers.splitlines()]
 
 
+def ask_site(url: str, site: Mapping[str, float | str | None]) -> dict[str, object]:
+    """What one candidate for a new store would sell: what `POST /v1/sites/score` answers."""
+    body = json.dumps({"sites": [site]}, allow_nan=False).encode()
+    answer: dict[str, object] = json.loads(_post(f"{url}/v1/sites/score", body, "application/json"))
+    return answer
+
+
 def _post(url: str, body: bytes, kind: str) -> bytes:
     request = urllib.request.Request(url, body, {"content-type": kind}, method="POST")  # noqa: S310 - a loopback address
     try:

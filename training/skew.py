@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from data.sources import DataSet
     from features.replay import ReplayReport
-    from training.task import AnyTask
+    from training.task import LabelledTask
 
 FEWEST_ROWS = 150
 
 
-def refuse_skew(task: AnyTask, data_set: DataSet, generator: np.random.Generator) -> ReplayReport:
+def refuse_skew(task: LabelledTask, data_set: DataSet, generator: np.random.Generator) -> ReplayReport:
     """Replay the rows of some whole units (members, rings) through the live state, and hold every value against batch.
 
     Args:

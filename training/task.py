@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from training.ranking import Ranking
     from training.ranking_baseline import RankedBy
     from training.ranking_metrics import ListMetric
+    from training.sites.task import SiteTask
     from training.split import Temporal
     from training.unlabelled import Unlabelled
 
@@ -184,4 +185,6 @@ class RankingTask:
         )
 
 
-AnyTask: TypeAlias = Task | RankingTask
+LabelledTask: TypeAlias = Task | RankingTask
+"""Asked of rows at their moments, each with a label that closes later."""
+AnyTask: TypeAlias = "LabelledTask | SiteTask"

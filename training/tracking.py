@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from training.pipeline import Fitted
     from training.ranking_pipeline import FittedOrder
     from training.record import Record
+    from training.sites.pipeline import FittedSites
 
 EXPERIMENT = "shepherd-{task}"
 PROCESS = "shepherd.process"
@@ -102,7 +103,7 @@ def client(where: Store) -> MlflowClient:
 
 
 def track(
-    fitted: Fitted | FittedOrder, bundle: Path, where: Store, proofs: Mapping[str, float] | None = None
+    fitted: Fitted | FittedOrder | FittedSites, bundle: Path, where: Store, proofs: Mapping[str, float] | None = None
 ) -> Tracked:
     """Write one fit to the store, register its model, and point the alias `challenger` at it.
 
@@ -259,7 +260,7 @@ def note(record: Record) -> str:
     return "\n\n".join([f"Test from {record.test_from:%Y-%m-%d}, scored once; rows: {rows}.", *lines])
 
 
-def _definitions(fitted: Fitted | FittedOrder) -> dict[str, dict[str, str]]:
+def _definitions(fitted: Fitted | FittedOrder | FittedSites) -> dict[str, dict[str, str]]:
     return {
         feature.name: {"meaning": feature.meaning, "unit": feature.unit, "null": feature.null_rule}
         for feature in fitted.model.task.features
@@ -282,7 +283,9 @@ def _current(where: Store) -> Iterator[None]:
         mlflow.set_tracking_uri(named)  # type: ignore[arg-type] # None makes it forget
 
 
-def _register(tracked: MlflowClient, run_id: str, task: str, fitted: Fitted | FittedOrder, bundle: Path) -> str:
+def _register(
+    tracked: MlflowClient, run_id: str, task: str, fitted: Fitted | FittedOrder | FittedSites, bundle: Path
+) -> str:
     """Log the ONNX model to the run, register it, and point the alias `challenger` at it; gives its version."""
     import mlflow  # noqa: PLC0415 - as above
     import onnx  # noqa: PLC0415 - beside the only place that needs it

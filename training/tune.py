@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from training.dataset import Examples
     from training.split import Fold
-    from training.task import AnyTask, Parameters, Task
+    from training.task import LabelledTask, Parameters, Task
 
 _DRAWS = 8
 
@@ -51,7 +51,7 @@ class Tuned:
 
 
 def search(
-    task: AnyTask,
+    task: LabelledTask,
     examples: Examples,
     folds: Sequence[Fold],
     *,
@@ -119,7 +119,7 @@ def search(
 
 
 def fold_values(
-    task: AnyTask, examples: Examples, folds: Sequence[Fold], parameters: Parameters, seed: int
+    task: LabelledTask, examples: Examples, folds: Sequence[Fold], parameters: Parameters, seed: int
 ) -> list[float]:
     """The task's first metric over the validation rows of each fold."""
     if isinstance(task, RankingTask):
@@ -161,7 +161,7 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
 
 
-def _question(task: AnyTask, examples: Examples, folds: Sequence[Fold], seed: int) -> str:
+def _question(task: LabelledTask, examples: Examples, folds: Sequence[Fold], seed: int) -> str:
     """What the trials of a journal answer: the same rows, labels, folds, learner, space and seed."""
     digest = hashlib.sha256()
     digest.update(examples.matrix.tobytes())
@@ -178,7 +178,7 @@ def _question(task: AnyTask, examples: Examples, folds: Sequence[Fold], seed: in
     return digest.hexdigest()[:16]
 
 
-def _space(task: AnyTask) -> list[tuple[object, ...]]:
+def _space(task: LabelledTask) -> list[tuple[object, ...]]:
     """What the search asks of a few seeded trials and makes of them: the same however its function is written."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     draws: list[tuple[object, ...]] = []

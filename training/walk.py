@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from rich.table import Table
 
 from data.checks import require
-from data.errors import GateRefused
+from data.errors import GateRefused, UsageError
 from data.questions import OFFERED, SENDS
 from training.catalogue import effect_of
 from training.dataset import require_tables
@@ -24,9 +24,12 @@ from training.ranking_pipeline import fit_order
 from training.registry import challenge, promote
 from training.release import release, release_offers
 from training.served import ask_offers, ask_rows, server
+from training.sites.journey import fit_and_release, served_site
+from training.sites.pipeline import FittedSites
+from training.sites.task import SiteTask
 from training.skew import refuse_skew
 from training.steps import Steps
-from training.task import RankingTask
+from training.task import RankingTask, Task
 from training.tracking import client, store, track
 
 if TYPE_CHECKING:
@@ -51,7 +54,7 @@ SHOWN = 3
 class Trained:
     """A task's model, judged, exported, tracked and waiting as challenger; of offers also what sending them changes."""
 
-    fitted: Fitted | FittedOrder
+    fitted: Fitted | FittedOrder | FittedSites
     released: Released
     tracked: Tracked
     changes: FittedEffects | None = None
@@ -86,8 +89,8 @@ class Trained:
             table.add_column(metric)
         table.add_row("model", *map(str, record.metrics.values()), style="bold")
         for baseline, figures in record.baselines.items():
-            table.add_row(baseline, *(str(figures[metric]) for metric in record.metrics))
-            table.add_row("  model ahead by", *(str(figures[f"gain_{metric}"]) for metric in record.metrics))
+            table.add_row(baseline, *(str(figures.get(metric, "")) for metric in record.metrics))
+            table.add_row("  model ahead by", *(str(figures.get(f"gain_{metric}", "")) for metric in record.metrics))
         table.caption = (
             f"{record.rows['train']:,} rows learned from, {record.rows['test']:,} tested, "
             f"{_open(record)}; intervals are 95 %\n"
@@ -156,7 +159,13 @@ def build(
     steps: Steps | None = None,
     means: Means | None = None,
 ) -> Built:
-    """Check the data, and compute what was known of every row of a task at its moment."""
+    """Check the data, and compute what was known of every row of a task at its moment.
+
+    Raises:
+        UsageError: The task looks around stores instead of back in time: nothing of it is built ahead.
+    """
+    if isinstance(task, SiteTask):
+        raise UsageError(f"task {task.name!r} builds no features ahead: found `build`, expected `train`")
     steps = Steps() if steps is None else steps
     _check(data_set, now, steps)
     return features(task, data_set, home, steps, means)
@@ -185,6 +194,8 @@ def train(
     require_tables(task, data_set)
     with steps.step("reach the MLflow store"):
         client(store(home))
+    if isinstance(task, SiteTask):
+        return _trained_sites(task, data_set, home=home, seed=seed, steps=steps)
     fitted = _fitted(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
     effect = effect_of(task)
     changes = None
@@ -206,8 +217,16 @@ def train(
     return Trained(fitted, released, tracked, changes)
 
 
+def _trained_sites(task: SiteTask, data_set: DataSet, *, home: Path, seed: int, steps: Steps) -> Trained:
+    fitted, released, proofs = fit_and_release(task, data_set, home=home, seed=seed, steps=steps)
+    with steps.step("track in MLflow"):
+        tracked = track(fitted, released.folder, store(home), proofs)
+        challenge(task.name, released.bundle.manifest.version, home)
+    return Trained(fitted, released, tracked)
+
+
 def _fitted(
-    task: AnyTask, data_set: DataSet, *, home: Path, trials: int, seed: int, steps: Steps
+    task: Task | RankingTask, data_set: DataSet, *, home: Path, trials: int, seed: int, steps: Steps
 ) -> Fitted | FittedOrder:
     if isinstance(task, RankingTask):
         return fit_order(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
@@ -233,7 +252,10 @@ def _arrived(
     with steps.step("promote"):
         alias, verdict = _promoted(task, home)
     with steps.step("serve one answer over HTTP") as step:
-        served = _served(trained.fitted, home, alias)
+        if isinstance(trained.fitted, FittedSites):
+            served = served_site(trained.fitted, data_set, home, alias)
+        else:
+            served = _served(trained.fitted, home, alias)
         step.rows = 1
     return Arrived(trained, alias, verdict, served)
 
@@ -342,6 +364,9 @@ def _answer_table(arrived: Arrived) -> Table:
     for name in ("member_id", "at", "no_offer"):
         if name in arrived.served:
             table.add_row(name, str(arrived.served[name]))
+    sites = arrived.served.get("sites", [])
+    for site in sites if isinstance(sites, list) else []:
+        table.add_row(str(site["site_id"]), _sold(site))
     for answer in answers if isinstance(answers, list) else []:
         sentences = [reason["sentence"] for reason in answer["reasons"]]
         name = answer.get("offer_id", answer.get("row_id", "row"))
@@ -349,6 +374,13 @@ def _answer_table(arrived: Arrived) -> Table:
     table.caption = f"{arrived.alias}: {arrived.verdict}"
     table.caption_justify = "left"
     return table
+
+
+def _sold(site: Mapping[str, Any]) -> str:
+    """What an answer says of a site: sales with the interval, and what is left for the chain."""
+    ends, left = site["interval_90"], site["cannibalisation"]["net_fen"]
+    sold = f"{site['revenue_fen']:,.0f} fen a year, 90 % from {ends['low_fen']:,.0f} to {ends['high_fen']:,.0f}"
+    return f"{sold}; {left:,.0f} more for the chain"
 
 
 def _verdict(answer: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from training.effect.task import EffectTask
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_OUTCOMES = ("treated", "propensity", "purchased", "margin_fen", "redeemed", "cost_fen", "basket_margin_fen")
+_OUTCOMES = (
+    "treated",
+    "propensity",
+    "purchased",
+    "margin_fen",
+    "redeemed",
+    "cost_fen",
+    "goods_margin_fen",
+    "goods_lines",
+    "line_margin_fen",
+    "basket_margin_fen",
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,9 @@ class Experiment:
         margin_fen: Margin of everything bought.
         redeemed: Whether the offer was redeemed, 0 or 1.
         cost_fen: What that took off.
+        goods_margin_fen: Margin of what was bought that the offer is good for, before the discount.
+        goods_lines: Lines of that.
+        line_margin_fen: The part of the discounted lines in the basket's margin, before the discount; 0 without one.
         basket_margin_fen: What the basket of the redemption earned before that; NaN where there was none.
     """
 
@@ -57,6 +71,9 @@ class Experiment:
     margin_fen: NDArray[np.float64]
     redeemed: NDArray[np.float64]
     cost_fen: NDArray[np.float64]
+    goods_margin_fen: NDArray[np.float64]
+    goods_lines: NDArray[np.float64]
+    line_margin_fen: NDArray[np.float64]
     basket_margin_fen: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -69,7 +86,8 @@ class Experiment:
 
     def trial(self, features: tuple[str, ...]) -> Trial:
         """What a learner of the effect on purchases is given."""
-        return Trial.of(features, self.matrix, self.treated, self.purchased, self.propensity)
+        trial = Trial.of(features, self.matrix, self.treated, self.purchased, self.propensity)
+        return replace(trial, redeemed=self.redeemed)
 
 
 def read_experiment(task: EffectTask, data_set: DataSet, built: Built) -> Experiment:
@@ -109,6 +127,9 @@ def read_experiment(task: EffectTask, data_set: DataSet, built: Built) -> Experi
         margin_fen=_numbers(told["margin_fen"]),
         redeemed=_numbers(told["redeemed"]),
         cost_fen=_numbers(told["cost_fen"]),
+        goods_margin_fen=_numbers(told["goods_margin_fen"]),
+        goods_lines=_numbers(told["goods_lines"]),
+        line_margin_fen=_numbers(told["line_margin_fen"]),
         basket_margin_fen=_numbers(told["basket_margin_fen"]),
     )
     return whole.at(told["closes_at"].is_valid().to_numpy())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import lightgbm
     from numpy.typing import NDArray
+
+    from training.export import Changed, Response
 
 ARM = "offer_sent"
 """The column that a forest which learns from both arms sees behind all others: 1 where the offer was sent."""
@@ -74,12 +76,14 @@ class EffectModel:
         heads: The forests by name.
         terms: The summands.
         constant: What is added to them.
+        response: Who is won and who is put off, in place of the summands, where the model tells them apart.
     """
 
     features: tuple[str, ...]
     heads: Mapping[str, Head]
     terms: tuple[Term, ...]
     constant: float = 0.0
+    response: Response | None = None
 
     def effect(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """What sending changes in each row, in the outcome's unit, shape (rows,); a row's is its own alone.
@@ -96,10 +100,24 @@ class EffectModel:
                 f"Effect: found {matrix.dtype} rows of shape {matrix.shape}, expected float32 of shape (rows, "
                 f"{len(self.features)}); pass the columns that the model was fitted on, in their order."
             )
+        changed = self._changed(matrix)
+        if changed is not None:
+            return changed.won - changed.lost
         total = np.full(len(matrix), self.constant)
         for term in self.terms:
             total += term.weight * self.heads[term.head].answer(matrix, sent=term.sent)
         return total
+
+    def lost(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The chance of each row to be put off, taken off the effect already; 0 where the model cannot tell."""
+        changed = self._changed(matrix)
+        return np.zeros(len(matrix)) if changed is None else changed.lost
+
+    def _changed(self, matrix: NDArray[np.float32]) -> Changed | None:
+        if self.response is None:
+            return None
+        anyway = self.heads[self.response.anyway].answer(matrix, sent=False)
+        return self.response.apply(self.features, matrix, anyway)
 
     @property
     def boosters(self) -> Mapping[str, lightgbm.Booster]:
@@ -108,7 +126,13 @@ class EffectModel:
 
 
 class EffectLearner(ABC):
-    """A way to learn what an offer changes from rows of which a lot decided who was sent it."""
+    """A way to learn what an offer changes from rows of which a lot decided who was sent it.
+
+    Attributes:
+        drawn_in: Whether a prior has drawn its effects in already, so that nothing is left for halves to shrink.
+    """
+
+    drawn_in: ClassVar[bool] = False
 
     def fit(
         self,
@@ -155,6 +179,7 @@ class Trial:
         propensity: The chance with which it was sent.
         weight: What each row counts.
         kind: `chance` where the outcome is 0 and 1 alone, else `amount`.
+        redeemed: Who redeemed, 0 or 1; None where that is not told.
     """
 
     features: tuple[str, ...]
@@ -164,6 +189,7 @@ class Trial:
     propensity: NDArray[np.float64]
     weight: NDArray[np.float64]
     kind: Kind
+    redeemed: NDArray[np.float64] | None = None
 
     @staticmethod
     def of(
@@ -200,6 +226,7 @@ class Trial:
             self.propensity[rows],
             self.weight[rows],
             self.kind,
+            None if self.redeemed is None else self.redeemed[rows],
         )
 
     def problems(self) -> list[str]:

@@ -1,8 +1,8 @@
 """What a rule of sending would have earned, out of the rows in which a lot decided: the only ground for promotion.
 
-The reward of a row is what it was worth to the brand: what was bought, at what a basket with such an offer earns, less
-what was redeemed. The margin of everything the member bought is reported beside it: it owes nothing to a model, and is
-so much noisier that it seldom says anything of one wave.
+The reward of a row is what it was worth to the brand: the margin of what the offer is good for, with what a purchase
+brings along, less what was redeemed. The margin of everything the member bought is reported beside it: it owes nothing
+to a model, and is so much noisier that it seldom says anything of one wave.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.effect.experiment import Experiment
+    from training.export import Earned
     from training.interval import Interval, Resampling
     from training.off_policy import PolicyValue
 
@@ -28,33 +29,46 @@ _ROUNDING = 1e-12  # so that value - price * cost of the row at the border is no
 
 @dataclass(frozen=True)
 class Foretold:
-    """What models that had not seen a row expect of it; every array has one value a row.
+    """What models that had not seen a row expect of its reward, in fen; arrays have one value a row.
 
     Attributes:
-        sent: Chance to buy if the offer is sent.
-        withheld: Chance to buy if it is withheld.
-        basket: What a purchase earns, in fen.
-        cost: What is expected to be redeemed if it is sent, in fen.
+        sent: If the offer is sent.
+        withheld: If it is withheld.
+        along: What a purchase brings along beyond what the offer is good for, the same for every row.
     """
 
     sent: NDArray[np.float64]
     withheld: NDArray[np.float64]
-    basket: NDArray[np.float64]
-    cost: NDArray[np.float64]
+    along: float
+
+    @staticmethod
+    def of(
+        sent: NDArray[np.float64],
+        withheld: NDArray[np.float64],
+        earned: Earned,
+        redeems: NDArray[np.float64],
+        cost: NDArray[np.float64],
+        along: float,
+    ) -> Foretold:
+        """From the chances to buy if sent and withheld, what purchases earn, and what redeeming adds and costs."""
+        purchase = earned.usual + along
+        return Foretold(sent * purchase + redeems * earned.top_up - cost, withheld * purchase, along)
 
 
 def logged(experiment: Experiment, foretold: Foretold) -> LoggedActions:
-    """The log of the lot, with the worth of each row as its reward."""
+    """The log of the lot, with the worth of each row as its reward.
+
+    That is the margin of what the offer is good for, with what a purchase brings along at its mean (where it varies it
+    is noise far larger than any effect), less what was redeemed.
+    """
     propensity = np.where(experiment.treated, experiment.propensity, 1.0 - experiment.propensity)
     return LoggedActions(
         action=experiment.treated.astype(np.int64),
-        reward=experiment.purchased * foretold.basket - experiment.cost_fen,
+        reward=experiment.goods_margin_fen + experiment.purchased * foretold.along - experiment.cost_fen,
         propensity=propensity,
         unit=experiment.unit,
         chances=np.column_stack((1.0 - experiment.propensity, experiment.propensity)),
-        foretold=np.column_stack(
-            (foretold.withheld * foretold.basket, foretold.sent * foretold.basket - foretold.cost)
-        ),
+        foretold=np.column_stack((foretold.withheld, foretold.sent)),
     )
 
 

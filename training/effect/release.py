@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.allocation import OfferPolicy
+    from training.effect.model import Head as EffectHead
     from training.effect.study import FittedEffects
     from training.effect.worth import OfferModel
 
-BASKET = "basket"
+BASKET, USUAL, TOP_UP = "basket", "usual", "top_up"
 POLICY = "policy_value"
 RIVALS = ("propensity", "send_none")
 """What would be done instead of the policy, for the same money: send to the likeliest to redeem, or to nobody."""
@@ -77,7 +78,7 @@ def release_effects(  # noqa: PLR0913 - what export is given
         generator=generator,
         usual=usual_of(test.matrix[test.treated & (test.redeemed == 0)]),
         effects=_effects(model, fitted.record.price, _policy(model, test.matrix)),
-        heads={**model.purchase.boosters, BASKET: model.basket.booster},
+        heads={name: head.booster for name, head in _heads(model).items()},
         created=created,
     )
     gap = value_gap(bundle, model, test.matrix)
@@ -101,22 +102,28 @@ def _policy(model: OfferModel, rows: NDArray[np.float32]) -> OfferPolicy:
     return found_policy(said.lower(task.caution), said.cost, task.budget, task.limits, task.rules)
 
 
+def _heads(model: OfferModel) -> dict[str, EffectHead]:
+    return {**model.purchase.heads, **model.earnings.heads}
+
+
 def _effects(model: OfferModel, price: float, policy: OfferPolicy) -> Effects:
-    heads = {**model.purchase.heads, BASKET: model.basket}
     return Effects(
         learner=model.learner,
         heads={
             name: Head(kind=head.kind, score_base=0.0, parity=UNPROVED, sees_arm=head.sees_arm, dose=head.dose)
-            for name, head in heads.items()
+            for name, head in _heads(model).items()
         },
         terms=tuple(Term(head=term.head, weight=term.weight, sent=term.sent) for term in model.purchase.terms),
         constant=model.purchase.constant,
         shrinkage=model.shrinkage,
         basket=BASKET,
+        usual=USUAL,
+        top_up=TOP_UP,
         face_value=model.task.face_value,
         caution=model.task.caution,
         price=price,
         policy=policy,
+        response=model.purchase.response,
     )
 
 

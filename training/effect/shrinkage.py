@@ -3,12 +3,13 @@
 A model learned on one half of the members and one learned on the other err independently of each other. What their
 effects have in common, from row to row, is there; what they do not is noise, and a model of all rows has half of it.
 That says which part of a forest's differences within a segment is to be believed. The mean of a segment is measured by
-doubly robust scores, which owe nothing to the learner judged.
+doubly robust scores, which owe nothing to the learner judged. Where a segment has no rows there are no scores either:
+how far the learner is to be believed there is told by how well it says the means of the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,18 @@ if TYPE_CHECKING:
 
     from training.effect.model import EffectLearner, Trial
 
-__all__ = ["Division", "Halves", "Segment", "Shrinkage", "Shrunk", "believed", "halved", "segment_count", "segments_of"]
+__all__ = [
+    "Division",
+    "Halves",
+    "Segment",
+    "Shrinkage",
+    "Shrunk",
+    "believed",
+    "corrected",
+    "halved",
+    "segment_count",
+    "segments_of",
+]
 
 
 @dataclass(frozen=True)
@@ -32,20 +44,22 @@ class Halves:
         first: What the model of the first half says, shape (rows,).
         second: What that of the second half says, shape (rows,).
         in_first: Whether the row is of the first half, shape (rows,).
+        lost: The chance to be put off, by the model that did not learn from the row; None where it is not told.
     """
 
     first: NDArray[np.float64]
     second: NDArray[np.float64]
     in_first: NDArray[np.bool_]
+    lost: NDArray[np.float64] | None = None
 
     @staticmethod
     def of(learner: EffectLearner, trial: Trial, unit: NDArray[np.int64], generator: np.random.Generator) -> Halves:
         """Learn on either half of the units and say the effect of all rows."""
         in_first = halved(unit, generator)
-        first, second = (
-            learner.learned(trial.at(half), generator).effect(trial.matrix) for half in (in_first, ~in_first)
-        )
-        return Halves(first, second, in_first)
+        models = [learner.learned(trial.at(half), generator) for half in (in_first, ~in_first)]
+        first, second = (model.effect(trial.matrix) for model in models)
+        lost = np.where(in_first, models[1].lost(trial.matrix), models[0].lost(trial.matrix))
+        return Halves(first, second, in_first, lost)
 
     @property
     def unseen(self) -> NDArray[np.float64]:
@@ -62,6 +76,8 @@ def believed(
 ) -> Shrinkage:
     """What is to be believed of a model of all rows, by segment.
 
+    Of a segment without rows the model is the only witness: it has its word, as in `corrected`.
+
     Args:
         halves: What models of either half say of each row.
         score: The doubly robust score of each row, shape (rows,).
@@ -72,6 +88,49 @@ def believed(
     Raises:
         DataError: Columns differ in length, or there are fewer than two rows.
     """
+    found = _measured(halves, score, segment, unit, divisions)
+    seen = np.bincount(segment, minlength=len(found.segments)) > 0
+    if seen.all():
+        return found
+    told = corrected(halves, score, segment, unit, divisions).segments
+    kept = zip(seen, found.segments, told, strict=True)
+    return replace(found, segments=tuple(one if known else other for known, one, other in kept))
+
+
+def corrected(
+    halves: Halves,
+    score: NDArray[np.float64],
+    segment: NDArray[np.int64],
+    unit: NDArray[np.int64],
+    divisions: tuple[Division, ...] = (),
+) -> Shrinkage:
+    """As `believed`, of a model whose few weights a prior has drawn in already: its differences within a segment stand.
+
+    Drawn together over the segments is what is measured beyond what a model that had not seen the row says of it: where
+    the model has the level of a segment right, the noise of that segment's scores should not move it. A segment without
+    rows is as unsure as such corrections differ between segments, not as effects do.
+    """
+    found = _measured(halves, score - halves.unseen, segment, unit, divisions)
+    levels = tuple(replace(one, mean=one.centre + one.mean, slope=1.0) for one in found.segments)
+    return replace(found, segments=levels)
+
+
+def halved(unit: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Whether each row is of one half of the units, drawn by chance; shape (rows,)."""
+    codes, inverse = np.unique(unit, return_inverse=True)
+    chosen = np.zeros(len(codes), np.bool_)
+    chosen[generator.permutation(len(codes))[: len(codes) // 2]] = True
+    return chosen[inverse]
+
+
+def _measured(
+    halves: Halves,
+    score: NDArray[np.float64],
+    segment: NDArray[np.int64],
+    unit: NDArray[np.int64],
+    divisions: tuple[Division, ...],
+) -> Shrinkage:
+    """What scores and halves show of each segment; one without rows has the common mean."""
     shapes = {one.shape for one in (halves.first, halves.second, halves.in_first, score, segment, unit)}
     if len(shapes) > 1 or score.ndim != 1 or len(score) < 2:
         raise DataError(
@@ -84,18 +143,10 @@ def believed(
     centre = _mean_of(both, segment, rows)
     real = _common(halves, segment, rows)
     noise = _mean_of((halves.unseen - _mean_of(halves.unseen, segment, rows)[segment]) ** 2, segment, rows) - real
-    spread = np.sqrt(real + np.maximum(noise, 0.0) / 2)
-    slope = np.divide(real, spread**2, out=np.zeros(len(rows)), where=spread > 0)
-    table = np.column_stack((mean, mean_sd, centre, spread, slope))
+    spread_squared = real + np.maximum(noise, 0.0) / 2
+    slope = np.divide(real, spread_squared, out=np.zeros(len(rows)), where=spread_squared > 0)
+    table = np.column_stack((mean, mean_sd, centre, np.sqrt(spread_squared), slope))
     return Shrinkage(divisions, tuple(Segment(*numbers) for numbers in table.tolist()))
-
-
-def halved(unit: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Whether each row is of one half of the units, drawn by chance; shape (rows,)."""
-    codes, inverse = np.unique(unit, return_inverse=True)
-    chosen = np.zeros(len(codes), np.bool_)
-    chosen[generator.permutation(len(codes))[: len(codes) // 2]] = True
-    return chosen[inverse]
 
 
 def _common(halves: Halves, segment: NDArray[np.int64], rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,9 +13,9 @@ from training.effect.experiment import read_experiment
 from training.effect.learners import doubly_robust
 from training.effect.model import Head
 from training.effect.policy import Foretold, logged, logged_margin, price_of, sends, values, within
-from training.effect.shrinkage import Halves, believed, halved, segments_of
-from training.effect.worth import OfferModel
-from training.export import valued
+from training.effect.shrinkage import Halves, believed, corrected, halved, segments_of
+from training.effect.worth import Earnings, OfferModel
+from training.export import Earned, valued
 from training.interval import Resampling
 from training.learner import raw_scores
 from training.pipeline import HOME
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from training.split import Division
 
 RESAMPLES = 500
+_FEW = 20.0
 MODEL = "model"
 Figures = dict[str, dict[str, "Interval"]]
 
@@ -146,9 +147,9 @@ class _Costs:
 
     redemption: lightgbm.Booster
     calibrator: Calibrator
-    basket: Head
+    earnings: Earnings
     redeems: NDArray[np.float64]
-    baskets: NDArray[np.float64]
+    earned: Earned
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ class _Candidate:
     """What a learner said of rows that it had not seen, and how that is to be believed."""
 
     unseen: NDArray[np.float64]
+    lost: NDArray[np.float64]
     shrinkage: Shrinkage
 
 
@@ -184,41 +186,67 @@ class _Study:
         """Who redeems and what a basket with an offer earns; of unseen rows by the other half of the members."""
         past, generator = self.past, self.generator(1)
         halves = halved(past.unit, generator)
-        raw, baskets = np.empty(len(past)), np.empty(len(past))
+        raw, earned = np.empty(len(past)), np.empty((3, len(past)))
         for half in (halves, ~halves):
             raw[~half] = raw_scores(self._redemption(past.at(half), generator), past.matrix[~half])
-            baskets[~half] = self._basket(past.at(half), generator).answer(past.matrix[~half], sent=True)
+            told = self._earnings(past.at(half), generator).of(past.matrix[~half])
+            earned[:, ~half] = told.basket, told.usual, told.top_up
         kind = CALIBRATIONS[self.task.redemption.learner.calibration]
         calibrator = kind(raw[past.treated], past.redeemed[past.treated])
         return _Costs(
             self._redemption(past, generator),
             calibrator,
-            self._basket(past, generator),
+            self._earnings(past, generator),
             calibrator.apply(raw),
-            baskets,
+            Earned(*earned),
         )
 
     def candidate(self, name: str) -> _Candidate:
         """What a learner says of unseen rows, and how it is to be believed."""
         stream = 2 + list(self.task.learners).index(name)
         halves = Halves.of(self.task.learners[name], self.trial, self.past.unit, self.generator(stream))
-        shrinkage = believed(halves, self.score, self.segment, self.past.unit, self.task.divisions)
-        return _Candidate(halves.unseen, shrinkage)
+        if self.task.learners[name].drawn_in:
+            shrinkage = corrected(halves, self.score, self.segment, self.past.unit, self.task.divisions)
+        else:
+            shrinkage = believed(halves, self.score, self.segment, self.past.unit, self.task.divisions)
+        lost = np.zeros(len(self.past)) if halves.lost is None else halves.lost
+        return _Candidate(halves.unseen, lost, shrinkage)
 
     def model(self, name: str, shrinkage: Shrinkage, costs: _Costs) -> OfferModel:
         """All rows, learned from by the learner that was taken."""
         purchase: EffectModel = self.task.learners[name].learned(self.trial, self.generator(99))
-        return OfferModel(self.task, name, purchase, shrinkage, costs.basket, costs.redemption, costs.calibrator)
+        return OfferModel(self.task, name, purchase, shrinkage, costs.earnings, costs.redemption, costs.calibrator)
 
     def _redemption(self, rows: Experiment, generator: np.random.Generator) -> lightgbm.Booster:
         sent = rows.at(rows.treated)
         return self.task.redemption.learner.fit(self.names, sent.matrix, sent.redeemed, {}, generator)
 
-    def _basket(self, rows: Experiment, generator: np.random.Generator) -> Head:
+    def _earnings(self, rows: Experiment, generator: np.random.Generator) -> Earnings:
+        """What purchases earn: of baskets won by what newcomers' redemptions show, of others by plain purchases.
+
+        What lies beside the discounted line in a basket that was won is seen only of members who would not have come:
+        of those of the first kind of the first division. Where they are few, all redemptions are mixed in. What
+        redeeming adds to a purchase made anyway is learned of the others.
+        """
+
+        def grown(part: Experiment, target: NDArray[np.float64]) -> Head:
+            one, trees = np.ones(len(part)), self.task.baskets
+            return Head(trees.grown(self.names, part.matrix, target, one, "amount", generator), "amount")
+
         used = rows.at(~np.isnan(rows.basket_margin_fen))
-        one = np.ones(len(used))
-        trees = self.task.baskets
-        return Head(trees.grown(self.names, used.matrix, used.basket_margin_fen, one, "amount", generator), "amount")
+        beside = used.basket_margin_fen - used.line_margin_fen
+        new = self.task.newcomers(used.matrix)
+        along = (beside[new].sum() + _FEW * beside.mean()) / (np.count_nonzero(new) + _FEW)
+        plain = rows.at((rows.purchased > 0) & (rows.redeemed == 0))
+        a_line = grown(plain, plain.goods_margin_fen / np.maximum(plain.goods_lines, 1.0))
+        known = used.at(~new) if np.count_nonzero(~new) >= _FEW else used
+        more = known.line_margin_fen - a_line.answer(known.matrix, sent=True)
+        return Earnings(
+            grown(used, used.line_margin_fen + along),
+            grown(plain, plain.goods_margin_fen),
+            grown(known, more),
+            float(along),
+        )
 
 
 def _promoted(study: _Study, costs: _Costs, candidates: Mapping[str, _Candidate]) -> tuple[Figures, str]:
@@ -230,10 +258,13 @@ def _promoted(study: _Study, costs: _Costs, candidates: Mapping[str, _Candidate]
     face = past.matrix[:, study.names.index(study.task.face_value)]
     policies = {}
     for name, candidate in candidates.items():
-        said = valued(candidate.unseen, costs.baskets, costs.redeems, face, candidate.shrinkage, study.segment)
+        said = valued(
+            candidate.unseen, candidate.lost, costs.earned, costs.redeems, face, candidate.shrinkage, study.segment
+        )
         policies[name] = sends(said.lower(study.task.caution), said.cost)
     cost = costs.redeems * np.nan_to_num(face.astype(np.float64))
-    log = logged(past, Foretold(study.sent, study.withheld, costs.baskets, cost))
+    foretold = Foretold.of(study.sent, study.withheld, costs.earned, costs.redeems, cost, costs.earnings.along)
+    log = logged(past, foretold)
     figures = values(policies, log, lambda: _draws(past.unit, study.seed), first)
     leads = {name: -found["gain"].high for name, found in figures.items() if name != first}
     sure = {name: -figures[name]["gain"].value for name, lead in leads.items() if lead > 0}
@@ -244,8 +275,8 @@ def _judged(study: _Study, model: OfferModel, table: Experiment, division: Divis
     test = table.at(division.test)
     said = model.value(test.matrix)
     sent, withheld = _expected_later(study, test)
-    basket = np.maximum(model.basket.answer(test.matrix, sent=True), 0.0)
-    log = logged(test, Foretold(sent, withheld, basket, said.cost))
+    earned, along = model.earnings.of(test.matrix), model.earnings.along
+    log = logged(test, Foretold.of(sent, withheld, earned, said.redeems, said.cost, along))
     lower, everything = said.lower(study.task.caution), float(said.cost.sum())
     plain = _policies(sends(lower, said.cost), said)
     budget = study.task.budget * everything

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from data.errors import UsageError
 from training.allocation import Limits, OfferRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from data.questions import Outcomes
     from training.effect.learners import DRLearner
@@ -69,6 +73,14 @@ class EffectTask:
             )
         if problems:
             raise UsageError(f"EffectTask {self.name!r}: " + "; ".join(problems))
+
+    def newcomers(self, matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether each row is of the first kind of the first division, as of members not known to buy; all without."""
+        if not self.divisions:
+            return np.ones(len(matrix), np.bool_)
+        first = self.divisions[0]
+        kinds = first.kinds(matrix[:, self.redemption.features.names.index(first.feature)])
+        return np.asarray(kinds == 0)
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.export import Valued, valued
+from training.export import Earned, Valued, valued
 from training.learner import raw_scores
 
 if TYPE_CHECKING:
@@ -18,7 +18,33 @@ if TYPE_CHECKING:
     from training.effect.shrinkage import Shrinkage
     from training.effect.task import EffectTask
 
-__all__ = ["OfferModel", "Valued"]
+__all__ = ["Earnings", "OfferModel", "Valued"]
+
+
+@dataclass(frozen=True)
+class Earnings:
+    """What purchases earn before the discount, as forests of the offer and the member.
+
+    Attributes:
+        basket: A basket that the offer won.
+        usual: What the offer is good for, of those who buy it without.
+        top_up: What redeeming adds to a purchase made anyway.
+        along: What comes along with the discounted line in a basket that was won, in fen; it is in `basket` already.
+    """
+
+    basket: Head
+    usual: Head
+    top_up: Head
+    along: float
+
+    def of(self, matrix: NDArray[np.float32]) -> Earned:
+        """What is expected of each row, in fen."""
+        return Earned(*(head.answer(matrix, sent=True) for head in (self.basket, self.usual, self.top_up)))
+
+    @property
+    def heads(self) -> dict[str, Head]:
+        """By the names under which they are exported."""
+        return {"basket": self.basket, "usual": self.usual, "top_up": self.top_up}
 
 
 @dataclass(frozen=True)
@@ -30,7 +56,7 @@ class OfferModel:
         learner: Name of the learner of the effect.
         purchase: The effect on the chance to buy.
         shrinkage: How it is drawn towards segments.
-        basket: What a basket in which an offer is used earns before the discount.
+        earnings: What purchases earn.
         redemption: The trees of the chance that a sent offer is redeemed.
         calibrator: From their raw score to that chance.
     """
@@ -39,7 +65,7 @@ class OfferModel:
     learner: str
     purchase: EffectModel
     shrinkage: Shrinkage
-    basket: Head
+    earnings: Earnings
     redemption: lightgbm.Booster
     calibrator: Calibrator
 
@@ -52,7 +78,8 @@ class OfferModel:
         names = self.purchase.features
         return valued(
             self.purchase.effect(matrix),
-            self.basket.answer(matrix, sent=True),
+            self.purchase.lost(matrix),
+            self.earnings.of(matrix),
             self.redeems(matrix),
             matrix[:, names.index(self.task.face_value)],
             self.shrinkage,

@@ -11,9 +11,11 @@ from features.offered import DEPTH
 from features.offered import OFFERED as KNOWN
 from training.baseline import single_feature
 from training.effect.learners import ClassTransformation, DRLearner, SLearner, TLearner, XLearner
+from training.effect.response import ResponseLearner
 from training.effect.shrinkage import Division
 from training.effect.task import EffectTask
-from training.effect.trees import Trees
+from training.effect.trees import SMALL_TREES, Trees
+from training.export import Fact
 from training.learner import Binary
 from training.metrics import average_precision, log_loss
 from training.payoff import Payoff
@@ -111,11 +113,51 @@ empty: what sending is worth is said by `EFFECT`.
 
 RISING = Trees(more_is_likelier=MORE_OFF)
 
+
+def _of_orders(feature: str, centre: float, scale: float, low: float = 0.0, high: float = 1.0) -> Fact:
+    """What orders show of a member: little, while they are few."""
+    return Fact(feature, centre, scale, low, high, seen=ORDERS)
+
+
+ORDERS = "member_basket_count_lifetime"
+STRANGER = Fact(ORDERS, centre=1.0, scale=-1.0, low=0.0, high=1.0)
+DISCOUNTED = _of_orders("member_order_line_share_discounted_lifetime", 0.3, 0.2)
+DEAR = _of_orders("member_mean_order_line_amount_fen_lifetime", 700.0, 300.0, 200.0, 1_600.0)
+
+FINE: Parameters = {**SMALL_TREES, "num_iterations": 300, "max_depth": 5, "num_leaves": 12}
+"""Who buys anyway is told by every row: there is more to be learned of it than of effects."""
+
+MARGINS: Parameters = {
+    **SMALL_TREES,
+    "num_iterations": 200,
+    "max_depth": 4,
+    "min_data_in_leaf": 20,
+    "lambda_l2": 1.0,
+}
+"""What a discounted line earns hangs on the offer, sharply, and hardly on chance."""
+
+RESPONSE = ResponseLearner(
+    gain=(
+        STRANGER,
+        DISCOUNTED,
+        DEAR,
+        Fact(DEPTH, centre=0.2, scale=0.07, low=0.0, high=0.6),
+        _of_orders("member_basket_share_mini_program_lifetime", 0.3, 0.25),
+        Fact("offer_of_one_brand", centre=0.5, scale=1.0, low=0.0, high=1.0),
+        Fact("member_recency_over_cadence", centre=1.0, scale=2.0, low=0.0, high=8.0),
+        Fact("registration_age_days", centre=60.0, scale=-30.0, low=0.0, high=60.0),
+    ),
+    loss=(STRANGER, DISCOUNTED, DEAR),
+    redeem=(DISCOUNTED,),
+    trees=Trees(FINE, bags=2),
+)
+
 EFFECT = EffectTask(
     redemption=TASK,
     outcomes=OFFER_OUTCOMES,
     face_value=FACE_VALUE,
     learners={
+        "response": RESPONSE,
         "s": SLearner(RISING, dose=FACE_VALUE),
         "t": TLearner(RISING),
         "x": XLearner(RISING),
@@ -123,6 +165,6 @@ EFFECT = EffectTask(
         "class_transformation": ClassTransformation(RISING),
     },
     judge=DRLearner(),
-    baskets=Trees(),
+    baskets=Trees(MARGINS, bags=2),
     divisions=(Division("member_basket_count_90d", (0.5, 6.5)), Division("offer_of_one_brand", (0.5,))),
 )

@@ -72,13 +72,14 @@ def shop(offers=OFFERS):
 
 
 def brand(folder):
-    """Half of the members buy every week, whatever they are sent; the rest buy when they are."""
+    """Half of the members buy every week, and redeem on what they would have bought; the rest buy when sent one."""
     draw, members = np.random.default_rng(4), [f"m{number}" for number in range(500)]
     orders, sends, redemptions = [], [], []
     for place, member in enumerate(members):
         regular = place % 2 == 0
         bought = [START + timedelta(days=7 * week, hours=place % 12) for week in range(18)] if regular else [START]
         orders += [line(0, member, at, ("tea", "rice")[place % 4 // 2], int(draw.integers(400, 900))) for at in bought]
+        usual = range(len(orders) - len(bought), len(orders))
         for wave, at in enumerate(WAVES):
             offer = str(draw.choice(list(OFFERS)))
             category, face, _ = OFFERS[offer]
@@ -95,7 +96,13 @@ def brand(folder):
                     "propensity": 0.6 if treated else 0.4,
                 }
             )
-            if treated and (draw.random() < (0.5 if regular else 0.4)):
+            if treated and regular and draw.random() < 0.5:
+                there = [one for one in usual if orders[one]["ts"] >= at and orders[one]["product_id"] == category][:1]
+                for one in there:
+                    orders[one] |= {"discount_fen": face, "coupon_discount_fen": face}
+                    orders[one]["margin_fen"] -= face
+                    redemptions.append({"send_id": send, "ts": orders[one]["ts"], "order_id": None, "place": one})
+            elif treated and not regular and draw.random() < 0.4:
                 day = at + timedelta(days=3)
                 orders.append(line(0, member, day, category, int(draw.integers(1_400, 2_000)), face))
                 redemptions.append({"send_id": send, "ts": day, "order_id": None, "place": len(orders) - 1})

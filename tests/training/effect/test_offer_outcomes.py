@@ -73,6 +73,8 @@ def test_what_redeeming_costs_and_what_its_basket_earned_before(told):
     sent, idle = (told[OFFER_OUTCOMES.name][name] for name in ("sent", "idle"))
     assert (sent["redeemed"], sent["cost_fen"], sent["basket_margin_fen"]) == (1, 300, 1_000)
     assert (idle["redeemed"], idle["cost_fen"], idle["basket_margin_fen"]) == (0, 0, None)
+    assert (sent["goods_margin_fen"], sent["goods_lines"], sent["line_margin_fen"]) == (1_000, 1, 1_000)
+    assert (idle["goods_margin_fen"], idle["goods_lines"], idle["line_margin_fen"]) == (0, 0, 0)
 
 
 def test_the_propensity_is_the_chance_to_be_sent_in_both_arms(told):

@@ -125,6 +125,25 @@ def test_a_segment_of_which_nothing_was_seen_has_the_common_mean():
     assert np.isfinite(found.segments[1].mean_sd)
 
 
+def test_a_segment_of_which_nothing_was_seen_has_the_word_of_a_model_that_is_right_elsewhere():
+    draw = np.random.default_rng(6)
+    segment = np.repeat([0, 2], 2_000)
+    effect = np.where(segment == 0, 0.4, 0.0) + 0.05 * draw.normal(size=4_000)
+    halves = Halves(effect, effect, draw.random(4_000) < 0.5)
+    score = effect + 0.1 + draw.normal(size=4_000)
+    found = believed(halves, score, segment, np.arange(4_000), PACE).apply(np.array([0.3, -0.2]), np.array([1, 1]))
+    np.testing.assert_allclose(found.mean, [0.4, -0.1], atol=0.05)
+    assert (found.sd < 0.1).all()  # effects differ by 0.4 between segments, what the model misses does not
+
+
+def test_a_segment_of_which_nothing_was_seen_is_unsure_where_the_model_is_wrong_elsewhere():
+    draw = np.random.default_rng(7)
+    segment = np.repeat([0, 2], 2_000)
+    score = np.where(segment == 0, 0.4, -0.4) + draw.normal(size=4_000)
+    found = believed(flat(4_000), score, segment, np.arange(4_000), PACE).apply(np.array([0.3]), np.array([1]))
+    assert found.sd[0] > 0.3
+
+
 @given(
     st.lists(st.floats(-50, 50, width=32) | st.just(float("nan")), min_size=1, max_size=20),
     st.lists(st.floats(-40, 40), min_size=1, max_size=4, unique=True).map(sorted),

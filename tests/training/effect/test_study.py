@@ -10,7 +10,7 @@ from data.errors import DataError, GateRefused, UsageError
 from serving.bundle import head_file, read
 from serving.effects import OfferValues, head_scorer
 from serving.scorer import Scorer
-from training.effect.release import BASKET, release_effects, value_gap
+from training.effect.release import BASKET, TOP_UP, USUAL, release_effects, value_gap
 from training.effect.study import MODEL, fit_effects
 
 NAMES = ("model", "propensity", "send_all", "send_none")
@@ -19,14 +19,19 @@ NAMES = ("model", "propensity", "send_all", "send_none")
 def test_the_model_sends_to_those_who_would_not_have_come(fitted_offers):
     model, test = fitted_offers.model, fitted_offers.test
     said = model.value(test.matrix)
-    anyway = test.matrix[:, model.purchase.features.index("member_offer_offer_line_count_90d")] > 5
+    columns = dict(zip(model.purchase.features, test.matrix.T, strict=True))
+    anyway = columns["member_offer_offer_line_count_90d"] > 5
+    won = columns["member_basket_count_lifetime"] < 6
+    neither = ~anyway & ~won  # buy every week, but nothing that the offer is good for, sent or not
     assert 0.1 < anyway.mean() < 0.4
+    assert won.mean() == 0.5
     assert said.mean[anyway].mean() < 0
-    assert said.mean[~anyway].mean() > 200
+    assert said.mean[won].mean() > 300
+    assert abs(said.mean[neither].mean()) < 20
     assert said.redeems.mean() == pytest.approx(test.redeemed[test.treated].mean(), abs=0.1)
     sent = said.lower(model.task.caution) > 0
-    assert sent[~anyway].mean() > 0.9
-    assert sent[anyway].mean() < 0.1
+    assert sent[won].mean() > 0.9
+    assert sent[~won].mean() < 0.1
 
 
 def test_it_earns_more_than_whatever_else_would_be_done(fitted_offers):
@@ -68,7 +73,11 @@ def bundle(fitted_offers, tmp_path_factory):
 
 def test_every_graph_of_the_bundle_is_its_forest(bundle, fitted_offers):
     proofs = [bundle.manifest.parity, *(head.parity for head in bundle.manifest.effects.heads.values())]
-    assert {*fitted_offers.model.purchase.heads, BASKET} == set(bundle.heads) == set(bundle.manifest.effects.heads)
+    assert (
+        {*fitted_offers.model.purchase.heads, BASKET, USUAL, TOP_UP}
+        == set(bundle.heads)
+        == set(bundle.manifest.effects.heads)
+    )
     for proof in proofs:
         assert (proof.wrong_leaves, proof.max_raw_difference) == (0, 0)
         assert proof.rows >= len(fitted_offers.test)

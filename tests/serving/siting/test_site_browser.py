@@ -1,0 +1,116 @@
+"""The card and the city picture in a real browser: drawn, silent, alone, and one sheet of paper."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+from serving.siting.city_page import Marked, city_page
+from serving.siting.page import card_page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+HOSTILE = '<img src="https://elsewhere.example/x.png" onerror="document.title=1">'
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = next((path for path in map(shutil.which, NAMES) if path), None)
+    if found is None:
+        pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)} is installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser; it comes with dev")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser, tmp_path):
+    """Opens a text as a page; returns the page with what it said on the console and asked for."""
+    pages = []
+
+    def go(text, width=1120):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        pages.append(page)
+        said, asked = [], []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        file = tmp_path / "page.html"
+        file.write_text(text, encoding="utf-8")
+        page.goto(file.as_uri())
+        page.wait_for_load_state("networkidle")
+        return page, said, asked
+
+    yield go
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture
+def city_text(city):
+    best = city.best(4, 1500)
+    marked = [
+        Marked(city.cell_id[one], *(float(values[one]) for values in (city.lat, city.lon, city.revenue_fen)), 8e8, 1e9)
+        for one in best
+    ]
+    return city_page(city, marked, [], "Model site-1")
+
+
+def _alone(said, asked):
+    assert said == []
+    assert len(asked) == 1
+    assert asked[0].startswith("file:")
+
+
+def test_the_card_is_drawn_and_asks_for_nothing(visit, card):
+    page, said, asked = visit(card_page(card))
+    _alone(said, asked)
+    assert page.title() == "Site N-17"
+    for text in ("¥12.0 M", "Where its customers would come from", "商圈", "回收期"):
+        assert page.get_by_text(text, exact=False).first.is_visible(), text
+    drawn = page.locator("svg.map").bounding_box()
+    assert drawn["width"] > 400
+    assert drawn["height"] > 300
+    assert page.locator("svg.map .cells").count() >= 4
+    assert page.locator("svg.map .scale-bar").is_visible()
+    assert page.locator("svg.map .north-arrow").is_visible()
+    assert page.locator("svg.map .site").count() == 1
+
+
+def test_nothing_sticks_out_of_the_card_on_a_narrow_screen(visit, card):
+    for width in (1120, 420):
+        page, _, _ = visit(card_page(card), width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_card_prints_on_one_sheet(visit, card):
+    page, _, _ = visit(card_page(card))
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 1
+
+
+def test_the_city_is_drawn_with_its_best_places(visit, city_text):
+    page, said, asked = visit(city_text)
+    _alone(said, asked)
+    assert page.locator("svg.map .site").count() == 4
+    assert page.get_by_text("beyond experience").is_visible()
+    assert page.locator("svg.map .cells").count() == 6
+    first = page.locator("svg.map .cells").last.bounding_box()
+    whole = page.locator("svg.map").bounding_box()
+    middle = first["x"] + first["width"] / 2 - whole["x"]
+    assert abs(middle / whole["width"] - 0.5) < 0.1
+
+
+def test_a_hostile_name_runs_nothing_and_loads_nothing(visit, make_card):
+    page, said, asked = visit(card_page(make_card(HOSTILE, HOSTILE)))
+    _alone(said, asked)
+    assert page.title() == f"Site {HOSTILE}"
+    assert page.locator("img").count() == 0
+
+
+def test_a_request_would_be_seen_and_refused_by_the_page_itself(visit, card):
+    smuggled = card_page(card).replace("</main>", '<img src="https://elsewhere.example/x.png"></main>')
+    _, said, _ = visit(smuggled)
+    assert any("Content Security Policy" in one for one in said)

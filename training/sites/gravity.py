@@ -1,0 +1,143 @@
+"""Calibrates the Huff model of a chain on what its stores sell, and on what they lost when sisters opened nearby.
+
+Two sources, because one does not suffice. Sales across stores tell how size and distance draw: a coarse grid is
+searched, one constant after the other, for the smallest spread of log sales over market. They hardly tell how much of a
+new store's sales comes from its sisters. The books of months do: within each store, log sales are held against the
+log of its market as own stores opened and closed around it, and the slope is the `strength` of every later answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from features.distance import degrees_apart_km
+from training.export import AREA_UNIT_M2, Demand, Gravity, Market, Spots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+GRID: Mapping[str, Sequence[float]] = {
+    "beta": (1.0, 1.3, 1.6, 1.9, 2.2, 2.6, 3.0),
+    "elsewhere": (1.0, 3.0, 6.0, 10.0, 20.0),
+    "alpha": (0.4, 0.55, 0.7, 0.85, 1.0),
+    "passers": (0.0, 0.05, 0.1, 0.2, 0.4),
+    "income_power": (0.0, 0.25, 0.5, 0.75, 1.0),
+}
+ROUNDS = 2
+REACH_KM = 15.0
+SURE = 0.5
+
+
+@dataclass(frozen=True)
+class Books:
+    """Full months of trade after the ramp; arrays of one length, and the presence that made them.
+
+    Attributes:
+        store: Own store of each month's figure.
+        month: Number of the month.
+        log_revenue: Logarithm of what it took, ramp and age taken out.
+        presence: How far each own store had come in each month, 0 shut to 1 mature; shape (stores, months).
+    """
+
+    store: NDArray[np.intp]
+    month: NDArray[np.intp]
+    log_revenue: Floats
+    presence: Floats
+
+
+def calibrate(start: Gravity, demand: Demand, rivals: Spots, stores: Spots, revenue_fen: Floats) -> Gravity:
+    """The constants of size and distance under which sales follow markets most closely.
+
+    Args:
+        start: Where the search begins; what the grid does not name stays.
+        demand: The cells.
+        rivals: Shops of others that trade.
+        stores: Own stores that trade.
+        revenue_fen: What each sells in a year, NaN where it is not known yet.
+    """
+    known = np.flatnonzero(~np.isnan(revenue_fen))
+    own, others = _near(start, demand, stores), _near(start, demand, rivals)
+    tried: dict[tuple[float, ...], float] = {}
+    best = start
+    steps = [(name, value) for name, values in GRID.items() for value in values]
+    for name, value in steps * ROUNDS:
+        one = msgspec.structs.replace(best, **{name: value})
+        key = tuple(getattr(one, each) for each in GRID)
+        if key not in tried:
+            markets = _markets(one, demand, own, others, len(stores.lat))
+            tried[key] = float(np.std(np.log(revenue_fen[known] / markets[known])))
+        if tried[key] < best.misfit:
+            best = msgspec.structs.replace(one, misfit=tried[key])
+    return best
+
+
+def strengthened(gravity: Gravity, demand: Demand, rivals: Spots, stores: Spots, books: Books) -> Gravity:
+    """The same with the strength of answers that the books show; 1 stays where its standard error is above one half.
+
+    Args:
+        gravity: The calibrated constants.
+        demand: The cells.
+        rivals: Shops of others that trade.
+        stores: Own stores, those that closed included, as numbered in the books.
+        books: What they took month by month.
+    """
+    slope, error = _answer(Market(gravity, demand, rivals, stores), books)
+    if not np.isfinite(error) or error > SURE:
+        return gravity
+    return msgspec.structs.replace(gravity, strength=max(slope, 0.0), strength_error=error)
+
+
+@dataclass(frozen=True)
+class _Near:
+    """Pairs of a cell and a shop within reach of each other: places of both, hindrance, and size of the shop."""
+
+    cell: NDArray[np.intp]
+    shop: NDArray[np.intp]
+    hindrance: Floats
+    log_size: Floats
+
+    def pull(self, gravity: Gravity) -> Floats:
+        pulled: Floats = np.exp(gravity.alpha * self.log_size - gravity.beta * self.hindrance)
+        return pulled
+
+
+def _near(gravity: Gravity, demand: Demand, spots: Spots) -> _Near:
+    apart = degrees_apart_km(demand.lat[:, None], demand.lon[:, None], spots.lat, spots.lon)
+    cell, shop = np.nonzero(apart <= REACH_KM)
+    area = np.where(np.isnan(spots.area_m2), gravity.usual_area_m2, spots.area_m2)
+    return _Near(cell, shop, gravity.huff().hindrance(apart[cell, shop] * 1000.0), np.log(area[shop] / AREA_UNIT_M2))
+
+
+def _markets(gravity: Gravity, demand: Demand, own: _Near, others: _Near, stores: int) -> Floats:
+    cells, pulled = len(demand.lat), own.pull(gravity)
+    total = np.bincount(own.cell, pulled, cells) + np.bincount(others.cell, others.pull(gravity), cells)
+    each = demand.heads(gravity) / (total + gravity.elsewhere)
+    return np.bincount(own.shop, pulled * each[own.cell], stores).astype(np.float64)
+
+
+def _answer(market: Market, books: Books) -> tuple[float, float]:
+    """Slope of log sales on the log market, within stores and months; its standard error by store (Liang and Zeger)."""
+    pulled = market.stores
+    each = market.spent[:, None] / (market.against[:, None] + pulled @ books.presence)
+    log_market = np.log(pulled.T @ each)[books.store, books.month]
+    month = np.eye(books.presence.shape[1])[books.month]
+    columns = np.column_stack((log_market, month, books.log_revenue))
+    _, code = np.unique(books.store, return_inverse=True)
+    size = np.bincount(code).astype(np.float64)
+    within = columns - np.stack([np.bincount(code, one) / size for one in columns.T], axis=1)[code]
+    on_month, *_ = np.linalg.lstsq(within[:, 1:-1], within[:, [0, -1]], rcond=None)
+    left = within[:, [0, -1]] - within[:, 1:-1] @ on_month
+    spread = float(left[:, 0] @ left[:, 0])
+    if spread < 1e-9:
+        return 1.0, float("inf")
+    slope = float(left[:, 0] @ left[:, 1]) / spread
+    score = np.bincount(code, left[:, 0] * (left[:, 1] - slope * left[:, 0]))
+    return slope, float(np.sqrt(score @ score)) / spread
