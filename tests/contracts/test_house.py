@@ -33,7 +33,8 @@ def _tracked():
 def _texts():
     for path in _tracked():
         if path.is_file():
-            yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+            # What a picture says of itself lies in it as text.
+            yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8", errors="replace")
 
 
 def _hits(pattern):

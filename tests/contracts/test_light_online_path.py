@@ -12,6 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data.sources import open_folder
+from data.world.request import Request
+from data.world.simulation import simulate
+from training.sites.members import Recipe
+from training.sites.pipeline import fit_site
+from training.sites.release import release_sites
+from training.sites.task import SiteTask
+
 HEAVY = (
     "pandas",
     "lightgbm",
@@ -65,6 +73,27 @@ from serving.offers import open_book
 folder = Path({str(tmp_path)!r})
 book = open_book(folder / "rows.parquet", ("x",), folder / "campaigns.csv")
 assert book.candidates("m", datetime(2020, 1, 2, tzinfo=UTC)).offer_ids == ("o",)
+"""
+
+    assert heavy_after(statements) == ""
+
+
+def test_a_site_is_answered_without_anything_heavy(tmp_path: Path) -> None:
+    simulate(Request(members=100, days=14, seed=1), tmp_path / "world")
+    task = SiteTask(name="site", folds=4, recipe=Recipe(rounds=5))
+    version = release_sites(fit_site(task, open_folder(tmp_path / "world")), tmp_path).manifest.version
+    statements = f"""
+from pathlib import Path
+import serving.app
+from serving.bundle import read
+from serving.site_answers import answer
+from serving.site_contracts import SiteBody
+from serving.sites import SiteScorer
+scorer = SiteScorer(read(Path({str(tmp_path)!r}) / "site" / {version!r}))
+lat, lon = float(scorer.stores.lat.mean()), float(scorer.stores.lon.mean())
+body = SiteBody(site_id="a", lat=lat, lon=lon, area_m2=300.0, rent_fen=5_000_000, opening_cost_fen=100_000_000)
+(site,) = answer(scorer, [body]).sites
+assert site.revenue_fen > 0 and len(site.twins) == 5
 """
 
     assert heavy_after(statements) == ""
