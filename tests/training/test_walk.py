@@ -31,6 +31,7 @@ BASELINES = ("past_redemption_rate", "logistic_regression")
 STEPS = [
     "read Complete Journey",
     "simulate a small world",
+    "simulate a small world",
     *(
         f"{task}: {name}"
         for task in ("coupon", "fraud")
@@ -42,6 +43,22 @@ STEPS = [
             "judge on the test",
             "look for leakage",
             "replay event by event",
+            "export and prove parity",
+            "track in MLflow",
+            "promote",
+            "serve one answer over HTTP",
+        )
+    ),
+    *(
+        f"site: {name}"
+        for name in (
+            "check the tables",
+            "look around stores",
+            "calibrate who takes from whom",
+            "fit",
+            "judge on held-out stretches of town",
+            "look for leakage",
+            "ask stores one by one",
             "export and prove parity",
             "track in MLflow",
             "promote",
@@ -89,7 +106,7 @@ def test_standard_output_is_one_json_object_and_nothing_else(journey):
 
 def test_the_object_has_the_keys_that_were_promised(journey):
     assert set(journey.result) == {"seconds", "steps", "tasks", "mlflow"}
-    assert set(journey.result["tasks"]) == {"coupon", "fraud"}
+    assert set(journey.result["tasks"]) == {"coupon", "fraud", "site"}
     assert set(journey.coupon) >= {"metrics", "baselines", "parity", "served"}
     assert set(journey.coupon["metrics"]) == set(METRICS)
     assert set(journey.coupon["baselines"]) == set(BASELINES)
