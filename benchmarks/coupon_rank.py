@@ -15,9 +15,6 @@ resample households; a gain is paired on the same draws.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from benchmarks.shown import as_dicts, print_fitted
 from data.journey import complete_journey
 from training.dataset import examples
 from training.export import read
@@ -35,10 +33,7 @@ from training.release import release
 from training.tasks.coupon_rank import PLACES, TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from data.sources import DataSet
-    from training.interval import Interval
     from training.ranking_pipeline import FittedOrder
 
 TRIALS: Final = 1
@@ -61,8 +56,8 @@ def measure(home: Path | None = None, seed: int = 0, trials: int = TRIALS) -> di
     parity = read(release(fitted, home).folder).manifest.parity
     record, lists = fitted.record, fitted.predictions.lists
     return {
-        "model": _plain(record.metrics),
-        "baselines": {name: _plain(figures) for name, figures in record.baselines.items()},
+        "model": as_dicts(record.metrics),
+        "baselines": {name: as_dicts(figures) for name, figures in record.baselines.items()},
         "long_booklets": _long(fitted, journey, seed),
         "lists": len(np.unique(lists.code[lists.relevant > 0])),
         "parity": {"wrong_leaves": parity.wrong_leaves, "max_raw_difference": parity.max_raw_difference},
@@ -83,22 +78,12 @@ def _long(fitted: FittedOrder, data_set: DataSet, seed: int) -> dict[str, dict[s
         TASK.metrics,
         lambda units: Resampling(units, np.random.default_rng([seed, 1])),
     )
-    return {name: _plain(part) for name, part in figures.items()}
-
-
-def _plain(figures: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
-    return {name: interval.as_dict() for name, interval in figures.items()}
+    return {name: as_dicts(part) for name, part in figures.items()}
 
 
 def main() -> None:
     """Print one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, help="Folder for tables, features and bundles; a temporary one if absent.")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--trials", type=int, default=TRIALS)
-    asked = parser.parse_args()
-    found = measure(asked.home, asked.seed, asked.trials)
-    print(json.dumps({**found, "load_average": os.getloadavg()[0]}, allow_nan=False))
+    print_fitted(__doc__ or "", measure, TRIALS)
 
 
 if __name__ == "__main__":

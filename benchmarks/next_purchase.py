@@ -18,9 +18,6 @@ same first ten places.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -30,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.shown import as_dicts, print_fitted
 from data.journey import complete_journey
 from training.dataset import examples
 from training.export import read
@@ -40,12 +38,9 @@ from training.release import release
 from training.tasks.next_purchase import CATEGORY, PLACES, TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from data.sources import DataSet
-    from training.interval import Interval
     from training.ranking_metrics import Lists
     from training.ranking_pipeline import FittedOrder
     from training.task import RankingTask
@@ -76,8 +71,8 @@ def judged(task: RankingTask, data_set: DataSet, home: Path, seed: int = 0, tria
     parity = read(release(fitted, home).folder).manifest.parity
     record = fitted.record
     return {
-        "model": _plain(record.metrics),
-        "baselines": {name: _plain(figures) for name, figures in record.baselines.items()},
+        "model": as_dicts(record.metrics),
+        "baselines": {name: as_dicts(figures) for name, figures in record.baselines.items()},
         **_parts(fitted, data_set, seed),
         "lists": len(np.unique(fitted.predictions.lists.code[fitted.predictions.lists.relevant > 0])),
         "candidates": record.rows["test"],
@@ -107,7 +102,7 @@ def _parts(fitted: FittedOrder, data_set: DataSet, seed: int) -> dict[str, dict[
     }
     return {
         part: {
-            name: _plain(figures)
+            name: as_dicts(figures)
             for name, figures in compare_lists(
                 lists, scores, (recall_at(PLACES),), lambda units: Resampling(units, np.random.default_rng([seed, 1]))
             ).items()
@@ -124,19 +119,9 @@ def _repeats(task: RankingTask, data_set: DataSet, row_id: NDArray[np.object_]) 
     return np.asarray(counted["repeats"].take(place).cast(pa.float64()).to_numpy(), np.float64)
 
 
-def _plain(figures: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
-    return {name: interval.as_dict() for name, interval in figures.items()}
-
-
 def main() -> None:
     """Print one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, help="Folder for tables, features and bundles; a temporary one if absent.")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--trials", type=int, default=TRIALS)
-    asked = parser.parse_args()
-    found = measure(asked.home, asked.seed, asked.trials)
-    print(json.dumps({**found, "load_average": os.getloadavg()[0]}, allow_nan=False))
+    print_fitted(__doc__ or "", measure, TRIALS)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,22 @@ def print_figures(prog: str, description: str, measure: Callable[[Path], dict[st
     print(json.dumps({"figures": plain(found), "load_average": round(os.getloadavg()[0], 2)}))
 
 
+def as_dicts(figures: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
+    """Intervals as their three numbers."""
+    return {name: interval.as_dict() for name, interval in figures.items()}
+
+
+def print_fitted(description: str, measure: Callable[[Path | None, int, int], dict[str, Any]], trials: int) -> None:
+    """Fits where the command says, and prints what was found, with the machine's load beside it."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, help="Folder for tables, features and bundles; a temporary one if absent.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--trials", type=int, default=trials)
+    asked = parser.parse_args()
+    found = measure(asked.home, asked.seed, asked.trials)
+    print(json.dumps({**found, "load_average": os.getloadavg()[0]}, allow_nan=False))
+
+
 def plain(figures: Any) -> Any:  # noqa: ANN401 - nested as deep as the figures are
     """The same figures, rounded; what is not known as null."""
     if isinstance(figures, dict):
