@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test docs lock clean
+.PHONY: help setup run test system docs lock clean
 
 help: ## say what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: setup ## style, types, import direction, and every fast test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+system: ## a browser, Chinese letters and a Redis server, without which some tests skip (Debian, as root)
+	@.ci/system-packages
 
 docs: setup ## write the generated pages of docs/ anew
 	@$(BIN)/python -m docs.generate
