@@ -17,6 +17,7 @@ The model also knows the places of brands with fewer than five, as a map would; 
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,7 +79,11 @@ def of_city(places: KnownPlaces, seeds: int = SEEDS) -> dict[str, Any]:
     """
     began = time.process_time()
     ranked = np.flatnonzero(places.of_brand() >= FEWEST)
-    splits = [judged(places, ranked, np.random.default_rng(seed)) for seed in range(seeds)]
+    splits = []
+    for seed in range(seeds):
+        splits.append(judged(places, ranked, np.random.default_rng(seed)))
+        spent = round(time.process_time() - began, 1)
+        print(f"brand_sites, {len(ranked)} brands, seed {seed}: {spent} CPU seconds", file=sys.stderr, flush=True)
     draws = np.random.default_rng(seeds)
     return {
         **figures(splits, Resampling(np.arange(len(ranked)), draws)),

@@ -10,14 +10,7 @@ not measured is null, its reason under `skipped`.
 
 from __future__ import annotations
 
-import argparse
-import io
-import json
-import os
-import sys
 import tempfile
-import time
-from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,17 +22,15 @@ from benchmarks.allocation import grown
 from benchmarks.estimators import estimators
 from benchmarks.lifetime import JOURNEY, foretold
 from benchmarks.logged_bandit import logged_bandit
-from benchmarks.margins import real_data
-from benchmarks.shown import plain
+from benchmarks.parts import TOO_LONG, print_parts
 from data.journey import complete_journey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    Part = Callable[[], dict[str, Any] | None]
+    from benchmarks.parts import Part
 
 _SEED: Final = 6
-TOO_LONG: Final = "too long for --quick"
 
 
 @dataclass(frozen=True)
@@ -77,28 +68,16 @@ def parts(plan: Plan, real: Path) -> Mapping[str, Part]:
         "three_coupons": lambda: three_coupons.measure(real, plan.resamples),
         "logged_bandit": lambda: logged_bandit(real, generator, plan.resamples),
         "estimators": lambda: estimators(plan.logs, plan.resamples // 2),
-        "complete_journey": lambda: None if plan.quick else _journey(),
+        "complete_journey": lambda: TOO_LONG if plan.quick else _journey(),
         "world": lambda: coupon_worlds.worlds(quick=plan.quick),
         "allocation": lambda: grown(plan.members),
     }
 
 
-def measure(plan: Plan, real: Path, only: tuple[str, ...] = ()) -> dict[str, Any]:
-    """All figures, or those of some parts; see DESIGN.md, section 9."""
-    found: dict[str, Any] = {}
-    skipped: dict[str, str] = {}
-    for name, part in parts(plan, real).items():
-        if only and name not in only:
-            found[name], skipped[name] = None, "not asked for"
-            continue
-        began = time.perf_counter()
-        found[name] = part()
-        if found[name] is None:
-            skipped[name] = TOO_LONG if name == "complete_journey" else f"found no such data under {real}"
-        spent = {"seconds": round(time.perf_counter() - began, 1)}
-        print(f"{name}:", json.dumps({"figures": plain(found[name])} | spent), file=sys.stderr, flush=True)
+def laid_out(found: dict[str, Any]) -> dict[str, Any]:
+    """The figures under the keys of DESIGN.md, section 9: those of the allocation stand beside the parts."""
     allocated = found.pop("allocation") or dict.fromkeys(("dual_gap", "overspend", "violations", "allocation"))
-    return {**found, **allocated, "skipped": skipped}
+    return {**found, **allocated}
 
 
 def _journey() -> dict[str, Any]:
@@ -114,19 +93,9 @@ def _journey() -> dict[str, Any]:
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.coupons", description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="the same keys within ten minutes")
-    parser.add_argument("--json", action="store_true", help="say nothing on the way")
-    parser.add_argument("--only", action="append", default=[], help="measure this part; repeatable")
-    parser.add_argument("--real", type=Path, default=real_data(), help="the folder of real sets")
-    asked = parser.parse_args()
-    plan = QUICK if asked.quick else FULL
-    unknown = sorted(set(asked.only) - set(parts(plan, asked.real)))
-    if unknown:
-        parser.error(f"--only: found {', '.join(unknown)}, expected among {', '.join(parts(plan, asked.real))}")
-    with redirect_stderr(io.StringIO()) if asked.json else nullcontext():
-        found = measure(plan, asked.real, tuple(asked.only))
-    print(json.dumps({**plain(found), "load_average": round(os.getloadavg()[0], 2)}))
+    print_parts(
+        "benchmarks.coupons", __doc__ or "", lambda quick, real: parts(QUICK if quick else FULL, real), laid_out
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from training.interval import Resampling
 
     Columns = Mapping[str, NDArray[np.float64]]
+
+_TINY: Final = 1e-3
 
 
 def of_sums(
@@ -70,11 +72,12 @@ def print_fitted(description: str, measure: Callable[[Path | None, int, int], di
 
 
 def plain(figures: Any) -> Any:  # noqa: ANN401 - nested as deep as the figures are
-    """The same figures, rounded; what is not known as null."""
+    """The same figures, rounded to four decimals, tiny ones to two digits; what is not known as null."""
     if isinstance(figures, dict):
         return {name: plain(one) for name, one in figures.items()}
     if isinstance(figures, float):
-        return round(figures, 4) if np.isfinite(figures) else None
+        tiny = abs(figures) < _TINY
+        return (float(f"{figures:.2g}") if tiny else round(figures, 4)) if np.isfinite(figures) else None
     return figures
 
 

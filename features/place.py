@@ -86,19 +86,22 @@ def declared(further: Sequence[str] = (), settings: PlaceSettings | None = None)
     """
     of = settings or PlaceSettings()
     metres = {"near": f"{of.around.near_m:g}", "walk": f"{of.around.walk_m:g}", "far": f"{of.around.far_m:g}"}
-    return FeatureSet(*(_fact(*one, metres) for one in (*_GROUND, *_further(further), *_AROUND)))
+    scales = {"decay": f"{of.decay_m:g}", "passing": f"{of.passing_decay_m:g}"}
+    return FeatureSet(*(_fact(*one, metres, scales) for one in (*_GROUND, *_further(further), *_AROUND)))
 
 
-def _fact(name: str, unit: str, null_rule: str, meaning: str, metres: Mapping[str, str]) -> Fact:
+def _fact(
+    name: str, unit: str, null_rule: str, meaning: str, metres: Mapping[str, str], scales: Mapping[str, str]
+) -> Fact:
     called = name
     for word, length in metres.items():
         called = re.sub(rf"_{word}(?=_|$)", f"_{length}m", called)
-    return Fact(called, unit, null_rule.format(**metres), meaning.format(**metres))
+    return Fact(called, unit, null_rule.format(**metres), meaning.format(**metres, **scales))
 
 
 def _further(names: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
     for name in names:
-        meaning = f"`{name}` of the cells within {{far}} m, less by e for every step of the decay"
+        meaning = f"`{name}` within {{far}} m, the nearer the more it counts (less by e every {{decay}} m)"
         yield f"{name}_decayed_far", "as in cells", _OFF_MAP, meaning
 
 
@@ -109,7 +112,7 @@ _GROUND: Final = (
         "population_decayed_far",
         "people",
         _OFF_MAP,
-        "People who live within {far} m, each worth less by e for every step of the decay",
+        "People who live within {far} m, the nearer the more they count (less by e every {decay} m)",
     ),
     (
         "income_mean_far",
@@ -121,7 +124,7 @@ _GROUND: Final = (
         "footfall_decayed_far",
         "as in cells",
         f"{_OFF_MAP}, or none with footfall",
-        "People who pass within {far} m, worth less by e for every step of the passing decay",
+        "People who pass within {far} m, the nearer the more they count (less by e every {passing} m)",
     ),
 )
 _AROUND: Final = (

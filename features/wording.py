@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from features.feature import Aggregate, Operator
 from features.log import GAP, key_name
 from features.network import Ring, RingStatistic
+from features.place_wording import place_zh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,30 +157,6 @@ PHRASES_ZH: Final = {
     "batch_active": "该批次是否已激活（1 为是）",
     "region_mismatch": "该批次的发货地区是否与会员所在城市不同（1 为是）",
     "registration_age_seconds": "会员入会至今的时间",
-    "population_1000m": "周边 1 公里的常住人口",
-    "population_3000m": "周边 3 公里的常住人口",
-    "population_decayed_3000m": "周边 3 公里的常住人口（按距离衰减）",
-    "income_mean_3000m": "周边 3 公里的户均收入（按人口与距离加权）",
-    "footfall_decayed_3000m": "周边 3 公里的客流（按距离衰减）",
-    "place_count_500m": "周边 500 米的场所数",
-    "place_count_1000m": "周边 1 公里的场所数",
-    "place_entropy_1000m": "周边 1 公里业态的多样程度（熵）",
-    "rival_count_500m": "周边 500 米的竞品门店数",
-    "rival_count_1000m": "周边 1 公里的竞品门店数",
-    "rival_share_1000m": "周边 1 公里场所中竞品的占比",
-    "rival_nearest_m": "距最近竞品门店的距离（米）",
-    "transit_count_500m": "周边 500 米的地铁口与车站数",
-    "transit_nearest_m": "距最近地铁口或车站的距离（米）",
-    "jensen_quality_500m": "周边 500 米业态与本品牌门店周边的契合度（Jensen 质量）",
-    "own_count_3000m": "周边 3 公里的自有门店数",
-    "own_nearest_m": "距最近自有门店的距离（米）",
-    "huff_market_people": "按 Huff 模型在此开店可得的人口",
-    "huff_share": "按 Huff 模型在此开店可得人口占周边 3 公里人口的比例",
-    "huff_from_own_share": "按 Huff 模型所得人口中来自自有门店的占比（蚕食）",
-    "member_count_1000m_365d": "此前一年在周边 1 公里扫码的会员数",
-    "scan_count_1000m_365d": "此前一年周边 1 公里的月均扫码次数",
-    "active_cells_1000m_365d": "此前一年周边 1 公里日均有扫码的网格数",
-    "spend_fen_3000m_365d": "此前一年在周边 3 公里扫码的会员的月均消费（分）",
 }
 """By the name of a feature without its entity, or by the whole name."""
 
@@ -259,7 +236,7 @@ def _phrase_zh(name: str) -> str | None:
         phrase = PHRASES_ZH.get(name.removeprefix(f"{entity}_"))
         if name.startswith(f"{entity}_") and phrase is not None:
             return phrase.format(whose=ENTITIES_ZH[entity])
-    return None
+    return place_zh(name)
 
 
 def _filled(template: str, words: Mapping[str, str | None]) -> str | None:

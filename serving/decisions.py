@@ -7,6 +7,7 @@ threshold is ever typed: `thresholds` shows the ones that follow from the table.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -56,6 +57,59 @@ def decide(
     priced = expected if price is None else expected - _surcharge(probability, payoff, price)
     action = np.argmax(priced, axis=1)
     return action, np.take_along_axis(expected, action[:, None], axis=1)[:, 0]
+
+
+class RowDecider:
+    """`decide` for one row at a time: the same operations in the same order, without arrays, hence the same bits.
+
+    Arrays cost the hot path more than the model does; a test holds the two to each other.
+
+    Args:
+        payoff: A pay-off table of two outcomes.
+
+    Raises:
+        UsageError: It has more.
+    """
+
+    def __init__(self, payoff: Payoff) -> None:
+        if len(payoff.outcomes) != 2:
+            raise UsageError(f"RowDecider: found {len(payoff.outcomes)} outcomes, expected 2; use decide for more.")
+        cap = payoff.cap
+        self._protected = payoff.outcomes.index(cap.outcome) if cap else 0
+        self._actions = tuple(
+            (
+                *fixed,
+                *(payoff.value_of_stake[place] if payoff.stake else (0.0, 0.0)),
+                bool(cap and action in cap.actions),
+            )
+            for place, (action, fixed) in enumerate(zip(payoff.actions, payoff.value_fen, strict=True))
+        )
+
+    def decide(self, probability: float, stake: float = 0.0, price: float = 0.0) -> tuple[int, float]:
+        """The action of the highest expected value, ties to the earlier, and that value in fen without the price.
+
+        Args:
+            probability: Calibrated chance of the second outcome, 0 to 1.
+            stake: What is at stake, 0 fen or more, where the table asks for it.
+            price: What keeping the table's cap costs, in fen.
+
+        Raises:
+            UsageError: The probability or the stake is none.
+        """
+        if not (0.0 <= probability <= 1.0 and 0.0 <= stake < math.inf):
+            raise UsageError(
+                f"decide: found the probability {probability} and the stake {stake}, expected 0 to 1 and 0 fen or "
+                "more; pass what the scorer returned, and the column that the table names."
+            )
+        no = 1.0 - probability
+        surcharge = (no, probability)[self._protected] * price
+        chosen, value, best = 0, 0.0, -math.inf
+        for place, (fixed_no, fixed_yes, stake_no, stake_yes, capped) in enumerate(self._actions):
+            expected = no * (fixed_no + stake_no * stake) + probability * (fixed_yes + stake_yes * stake)
+            priced = expected - surcharge if capped else expected
+            if priced > best:
+                chosen, value, best = place, expected, priced
+        return chosen, value
 
 
 def expected_values(

@@ -87,6 +87,18 @@ FAMILIES: Final = (
     ("member_scan_*", "TEMPO_OF_MEMBER"),
     ("device_scan_*", "TEMPO_OF_DEVICE"),
     ("ip_scan_*", "TEMPO_OF_ADDRESS"),
+    ("sales_floor_m2", "SHOP"),
+    ("is_format_*", "SHOP"),
+    ("huff_*", "MARKET_SHARE"),
+    ("own_*", "OWN_STORES_NEARBY"),
+    ("rival_*", "RIVALS_NEARBY"),
+    ("transit_*", "TRANSIT_NEARBY"),
+    ("place_*", "SURROUNDINGS"),
+    ("jensen_*", "SURROUNDINGS"),
+    ("*0m_365d", "MEMBERS_NEARBY"),
+    ("population_*", "LOCAL_DEMAND"),
+    ("income_*", "LOCAL_DEMAND"),
+    ("*_decayed_*", "LOCAL_DEMAND"),
 )
 """The first pattern that a name fits gives its code."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from features.wording import PLURALS, VALUE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,8 +43,18 @@ class Reason:
     sentence_zh: str | None
 
 
+def chance(contribution: float) -> tuple[str, str]:
+    """What a contribution does to a chance, in English and Chinese."""
+    raises = contribution > 0
+    return f"this {'raises' if raises else 'lowers'} the chance", f"这使概率{'升高' if raises else '降低'}"
+
+
 def explain(
-    features: Sequence[Feature], values: NDArray[np.float32], contributions: NDArray[np.float64], most: int = MOST
+    features: Sequence[Feature],
+    values: NDArray[np.float32],
+    contributions: NDArray[np.float64],
+    most: int = MOST,
+    effect: Callable[[float], tuple[str, str]] = chance,
 ) -> tuple[Reason, ...]:
     """Name the features that moved one row's score most, strongest first.
 
@@ -53,16 +63,17 @@ def explain(
         values: The row, float32, shape (features,), NaN for unknown.
         contributions: What each feature added to the raw score, shape (features,).
         most: How many reasons at most; a feature that added nothing is no reason.
+        effect: What a contribution does, in English and Chinese: how every sentence ends.
     """
     order = np.argsort(-np.abs(contributions), kind="stable")[:most]
     return tuple(
-        _reason(features[index], float(values[index]), float(contributions[index]))
+        _reason(features[index], float(values[index]), float(contributions[index]), effect(float(contributions[index])))
         for index in order
         if contributions[index] != 0
     )
 
 
-def _reason(feature: Feature, value: float, contribution: float) -> Reason:
+def _reason(feature: Feature, value: float, contribution: float, effect: tuple[str, str]) -> Reason:
     known = None if math.isnan(value) else value
     return Reason(
         feature=feature.name,
@@ -70,12 +81,12 @@ def _reason(feature: Feature, value: float, contribution: float) -> Reason:
         contribution=contribution,
         code=feature.code,
         usual=feature.usual,
-        sentence=_sentence(feature, known, raises=contribution > 0),
-        sentence_zh=_sentence_zh(feature, known, raises=contribution > 0) if feature.sentence_zh else None,
+        sentence=_sentence(feature, known, effect[0]),
+        sentence_zh=_sentence_zh(feature, known, effect[1]) if feature.sentence_zh else None,
     )
 
 
-def _sentence(feature: Feature, value: float | None, *, raises: bool) -> str:
+def _sentence(feature: Feature, value: float | None, effect: str) -> str:
     meaning = feature.meaning.strip().rstrip(".")
     plain = f"{meaning[:1].upper()}{meaning[1:]}: {VALUE}"
     spoken = _spoken(value, feature.unit)
@@ -84,13 +95,13 @@ def _sentence(feature: Feature, value: float | None, *, raises: bool) -> str:
         said = said.replace(gap, "" if spoken == "1" else ending)
     said = said.replace(VALUE, spoken)
     usual = "" if feature.usual is None else f"; usual is {_spoken(feature.usual, feature.unit)}"
-    return f"{said}{usual}; this {'raises' if raises else 'lowers'} the chance."
+    return f"{said}{usual}; {effect}."
 
 
-def _sentence_zh(feature: Feature, value: float | None, *, raises: bool) -> str:
+def _sentence_zh(feature: Feature, value: float | None, effect: str) -> str:
     said = feature.sentence_zh.replace(VALUE, _spoken(value, feature.unit, CHINESE))
     usual = "" if feature.usual is None else f"，通常为 {_spoken(feature.usual, feature.unit, CHINESE)}"
-    return f"{said}{usual}，这使概率{'升高' if raises else '降低'}。"
+    return f"{said}{usual}，{effect}。"
 
 
 @dataclass(frozen=True)
@@ -101,22 +112,40 @@ class _Language:
         unknown: What is said of a value that is not known.
         measures: Units that follow a number; others are left out, because the meaning says what is counted.
         durations: Seconds of a unit of time, and its name, the longest first.
+        answers: No and yes.
     """
 
     unknown: str
     measures: Mapping[str, str]
     durations: tuple[tuple[int, str], ...]
+    answers: tuple[str, str]
 
 
 ENGLISH: Final = _Language(
     "not known",
-    {unit: unit for unit in ("fen", "days", "hours", "minutes", "km", "km/h", "m2")},
+    {
+        **{unit: unit for unit in ("fen", "days", "hours", "minutes", "km", "km/h", "m2")},
+        "square metres": "m²",
+        "metres": "m",
+    },
     ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds")),
+    ("no", "yes"),
 )
 CHINESE: Final = _Language(
     "未知",
-    {"fen": "分", "days": "天", "hours": "小时", "minutes": "分钟", "km": "公里", "km/h": "公里/小时", "m2": "平方米"},
+    {
+        "fen": "分",
+        "days": "天",
+        "hours": "小时",
+        "minutes": "分钟",
+        "km": "公里",
+        "km/h": "公里/小时",
+        "m2": "平方米",
+        "square metres": "平方米",
+        "metres": "米",
+    },
     ((86_400, "天"), (3_600, "小时"), (60, "分钟"), (1, "秒")),
+    ("否", "是"),
 )
 
 
@@ -130,6 +159,8 @@ def _spoken(value: float | None, unit: str, language: _Language = ENGLISH) -> st
     """
     if value is None:
         return language.unknown
+    if unit == "yes or no":
+        return language.answers[value >= 0.5]
     if unit == "share":
         return f"{_number(100 * value)} %"
     if unit == "seconds":

@@ -183,7 +183,7 @@ def _read(columns: Columns, lines: Sequence[bytes]) -> _Rows:
     problems: list[Problem] = []
     rows: list[Line] = []
     for number, line in enumerate(lines, start=1):
-        found = _line(columns, line, f"line {number}")
+        found = read_row(columns, line, f"line {number}")
         problems += found if isinstance(found, list) else []
         rows += [] if isinstance(found, list) else [found]
     if problems:
@@ -196,7 +196,14 @@ def _read(columns: Columns, lines: Sequence[bytes]) -> _Rows:
     )
 
 
-def _line(columns: Columns, line: bytes, where: str) -> Line | list[Problem]:
+def read_row(columns: Columns, line: bytes, where: str) -> Line | list[Problem]:
+    """One row by name, or everything that is wrong with it.
+
+    Args:
+        columns: What it has to say.
+        line: A JSON object.
+        where: What a problem calls the place.
+    """
     try:
         values = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):

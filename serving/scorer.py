@@ -113,9 +113,23 @@ class Scorer:
         """
         rows = max(1, _CELLS // (self._trees * len(self.manifest.features)))
         parts = [
-            self._run(("contributions",), features[start : start + rows])[0] for start in range(0, len(features), rows)
+            self._alike(("contributions",), features[start : start + rows])[0] for start in range(0, len(features), rows)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.manifest.features)))
+
+    def explained(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Probability and contributions of some rows in one run, which costs what either alone costs.
+
+        The same numbers to the bit as `probability` and `contributions`; for as many rows as memory has room for.
+        """
+        probability, contributions = self._alike(("probability", "contributions"), features)
+        return probability, contributions
+
+    def _alike(self, outputs: tuple[str, ...], features: NDArray[np.float32]) -> list[NDArray[Any]]:
+        """Runs a single row as two: onnxruntime sums one row's contributions in another order than those of several."""
+        if len(features) != 1:
+            return self._run(outputs, features)
+        return [result[:1] for result in self._run(outputs, np.repeat(features, 2, axis=0))]
 
     def _run(self, outputs: tuple[str, ...], features: NDArray[np.float32]) -> list[NDArray[Any]]:
         expected = len(self.manifest.features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from serving.site_contracts import (
 )
 from serving.site_model import distances, likeness, scaled
 from serving.sites import Candidates
+from serving.siting.wording import wan, yuan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +79,8 @@ def score(scorer: SiteScorer, candidates: Candidates) -> tuple[SiteAnswer, ...]:
     twins = _twins(scorer, matrix)
     answers = []
     for row, site_id in enumerate(candidates.site_id):
-        reasons = explain(scorer.manifest.features, matrix[row], added[row], REASONS)
+        revenue = float(forecast.revenue_fen[row])
+        reasons = explain(scorer.manifest.features, matrix[row], added[row], REASONS, partial(sales_effect, revenue))
         taken = _cannibalisation(scorer, forecast.revenue_fen[row], lost[1.0][row], apart[row])
         answers.append(
             SiteAnswer(
@@ -118,6 +121,18 @@ def score(scorer: SiteScorer, candidates: Candidates) -> tuple[SiteAnswer, ...]:
             )
         )
     return tuple(answers)
+
+
+def sales_effect(revenue_fen: float, contribution: float) -> tuple[str, str]:
+    """What a contribution in log points means in money of a year, in English and Chinese.
+
+    >>> sales_effect(1_500_000_000.0, 0.1)
+    ('this adds about ¥1.4 M a year', '这使年销售额增加约 143 万元')
+    """
+    fen = -revenue_fen * math.expm1(-contribution)
+    more = contribution > 0
+    english = f"this {'adds' if more else 'takes off'} about {yuan(abs(fen))} a year"
+    return english, f"这使年销售额{'增加' if more else '减少'}约 {wan(abs(fen))}"
 
 
 def payback_months(opening_cost_fen: float, profit_fen: float) -> float | None:

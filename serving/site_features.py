@@ -37,7 +37,7 @@ class SiteFeatures:
     def declared(self) -> FeatureSet:
         """The declarations."""
         shop = [column(AREA, unit="square metres", meaning="Sales floor")]
-        shop += [column(format_name(one), unit="flag", meaning=f"Whether its format is {one}") for one in self.formats]
+        shop += [column(format_name(one), unit="yes or no", meaning=f"Its format is {one}") for one in self.formats]
         around = [feature for feature in self.index.declared if not feature.name.startswith(HEAT)]
         return FeatureSet(*shop, *around)
 

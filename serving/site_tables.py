@@ -53,20 +53,53 @@ def demand_of(cells: pa.Table) -> Demand:
     )
 
 
-def rivals_of(tables: Mapping[str, pa.Table], settings: PlaceSettings, day: int) -> Spots:
-    """Shops of others that trade on a day: places of rival categories, and stores of other chains."""
+@dataclass(frozen=True)
+class Rivals:
+    """Shops of others, whenever they trade; arrays of one length.
+
+    Attributes:
+        spots: Where they lie.
+        opened: First day, days since 1970-01-01; long ago where it is not known.
+        closed: First day that they no longer trade; never where they do.
+    """
+
+    spots: Spots
+    opened: NDArray[np.int64]
+    closed: NDArray[np.int64]
+
+    def there(self, day: int) -> NDArray[np.bool_]:
+        """Which of them trade on a day."""
+        return np.asarray((self.opened < day) & (self.closed > day))
+
+
+def rivals_ever(tables: Mapping[str, pa.Table], settings: PlaceSettings) -> Rivals:
+    """Places of rival categories, and stores of other chains."""
     floors, parts = dict(settings.rivals), []
     if "places" in tables:
         places = tables["places"]
         floor = np.array([floors.get(str(one), np.nan) for one in words(places, "category")], np.float64)
-        there = ~np.isnan(floor) & (day_numbers(places, "opened_on", LONG_AGO) < day)
-        parts.append((doubles(places, "lat")[there], doubles(places, "lon")[there], floor[there]))
+        parts.append((places, floor, ~np.isnan(floor)))
     stores = tables["stores"]
-    others = trading(stores, day) & ~own(tables, settings)
-    area = np.nan_to_num(doubles(stores, "area_m2"), nan=settings.floor_m2)
-    parts.append((doubles(stores, "lat")[others], doubles(stores, "lon")[others], area[others]))
-    lat, lon, floor = (np.concatenate(one) for one in zip(*parts, strict=True))
-    return Spots(lat, lon, floor)
+    parts.append((stores, np.nan_to_num(doubles(stores, "area_m2"), nan=settings.floor_m2), ~own(tables, settings)))
+    columns = [
+        (
+            doubles(table, "lat")[rival],
+            doubles(table, "lon")[rival],
+            floor[rival],
+            day_numbers(table, "opened_on", LONG_AGO)[rival],
+            day_numbers(table, "closed_on", NEVER)[rival],
+        )
+        for table, floor, rival in parts
+    ]
+    lat, lon, floor, opened, closed = (np.concatenate(one) for one in zip(*columns, strict=True))
+    return Rivals(Spots(lat, lon, floor), opened, closed)
+
+
+def rivals_of(tables: Mapping[str, pa.Table], settings: PlaceSettings, day: int) -> Spots:
+    """Shops of others that trade on a day."""
+    rivals = rivals_ever(tables, settings)
+    there, spots = rivals.there(day), rivals.spots
+    return Spots(spots.lat[there], spots.lon[there], spots.area_m2[there])
 
 
 def own(tables: Mapping[str, pa.Table], settings: PlaceSettings) -> NDArray[np.bool_]:

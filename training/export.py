@@ -32,7 +32,7 @@ from serving.site_gravity import AREA_UNIT_M2, Demand, Gravity, Market, Spots
 from serving.site_model import Column, Learned, Linear, SiteModel, cv_plus, range_distance, scaled
 from serving.site_model import analogs as site_analogs
 from serving.site_model import line as site_line
-from serving.site_tables import LearnedStores, demand_of, own, rivals_of, spots_of, trading, write_table
+from serving.site_tables import LearnedStores, demand_of, own, rivals_ever, rivals_of, spots_of, trading, write_table
 from serving.sites import Candidates, SiteScorer
 from serving.worth import Earned, Valued, valued
 from training.calibrate import Sigmoid
@@ -99,6 +99,7 @@ __all__ = [
     "range_distance",
     "read",
     "resolve",
+    "rivals_ever",
     "rivals_of",
     "scaled",
     "segment_count",

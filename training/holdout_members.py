@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from data.contracts import TABLES
 from data.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
     import duckdb
     from numpy.typing import NDArray
 
+    from data.sources import DataSet
+
     Reals = NDArray[np.float64]
 
 ACTIVITY: Final = "activity"
 """The segments that need no column: by purchases before the first coupon (silent, light, heavy), and who is new."""
+
+
+NEEDED: Final = ("members", "orders", "sends", "offers", "redemptions")
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,21 @@ class Violations:
         return self.to_opted_out + self.to_holdout + (self.over_cap or 0) + (self.within_cool_down or 0)
 
 
+def require_needed(data_set: DataSet) -> None:
+    """Refuse data that lack a table.
+
+    Raises:
+        DataError: With all that are missing.
+    """
+    missing = [name for name in NEEDED if name not in data_set.files]
+    if missing:
+        described = "; ".join(f"{name} ({TABLES[name].meaning})" for name in missing)
+        raise DataError(
+            f"{data_set.root}: found no table {', '.join(missing)}; expected {', '.join(NEEDED)}; add to the folder: "
+            f"{described}"
+        )
+
+
 def read_members(connection: duckdb.DuckDBPyConnection, scope: Scope) -> Members:
     """What became of each member over a season.
 
@@ -151,7 +172,8 @@ def read_members(connection: duckdb.DuckDBPyConnection, scope: Scope) -> Members
         missing = "nothing that was sent" if members.held_out.any() else "no holdout"
         raise DataError(
             f"holdout report: found {missing} among {len(members.bought)} members from {scope.since} to "
-            f"{scope.until}, expected both; hold some members out by lot before sending, or name their campaign."
+            f"{scope.until}, expected both; hold some members out by lot before sending, or name their "
+            "campaign with --campaign."
         )
     return members
 
@@ -179,7 +201,8 @@ def _require(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     ((known,),) = connection.execute("SELECT count(margin_fen) FROM orders").fetchall()
     if not known and scope.margin_share is None:
         raise DataError(
-            "orders: found no margin_fen, expected margins; fill the column, or give a share of the amount."
+            "orders: found no margin_fen, expected margins; fill the column, or give a share of the amount "
+            "with --margin."
         )
 
 

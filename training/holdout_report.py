@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from rich.table import Table
 
-from training.holdout_members import read_members, read_violations
+from training.holdout_members import read_members, read_violations, require_needed
 from training.interval import RESAMPLES, Interval, Resampling
 from training.studentised import studentised
 
@@ -45,6 +45,7 @@ _FIGURES: Final = {
     "cost_fen": "coupons paid a member, fen",
     "margin_a_send_fen": "margin a send, fen",
     "roi": "margin gained a fen paid",
+    "before_fen": "margin a member before, fen",
 }
 
 
@@ -84,7 +85,8 @@ class HoldoutReport:
         members: Who could be sent something.
         held_out: Members of the holdout.
         gain: By name: `bought` and `orders` a member, `margin_fen` (coupons paid) plain and adjusted, what was paid
-            (`cost_fen`), the margin a send, and the margin gained for each fen paid (`roi`).
+            (`cost_fen`), the margin a send, the margin gained for each fen paid (`roi`), and how the two groups
+            differed before the first coupon (`before_fen`): what the lot did, and nothing to be proud of.
         total_margin_fen: The adjusted gain of all members together.
         promised: The margin a member that was foretold before the launch; None where nobody did.
         segments: By name.
@@ -157,9 +159,10 @@ def holdout_report(
         resamples: How many draws an interval takes.
 
     Raises:
-        DataError: There is no holdout, nothing was sent, or margins are missing.
+        DataError: A table is missing, there is no holdout, nothing was sent, or margins are missing.
         UsageError: There is no such column to make segments of.
     """
+    require_needed(data_set)
     with data_set.connect() as connection:
         members = read_members(connection, scope)
         violations = read_violations(connection, scope)
@@ -203,7 +206,7 @@ def _gain(
     sent = 1 - held_out
     before = members.margin_before_fen[rows]
     adjusted = members.margin_fen[rows] - _slope(members.margin_fen[rows], before, members.held_out[rows]) * before
-    outcomes = (members.bought[rows], members.orders[rows], members.margin_fen[rows], adjusted)
+    outcomes = (members.bought[rows], members.orders[rows], members.margin_fen[rows], adjusted, before)
     columns = np.column_stack(
         (
             sent,
@@ -217,9 +220,10 @@ def _gain(
         "orders": lambda sums: _difference(sums, 4),
         "margin_fen": lambda sums: _difference(sums, 6),
         "margin_adjusted_fen": lambda sums: _difference(sums, 8),
-        "cost_fen": lambda sums: sums[10] / sums[0],
-        "margin_a_send_fen": lambda sums: _difference(sums, 8) / (sums[11] / sums[0]),
-        "roi": lambda sums: _difference(sums, 8) / (sums[10] / sums[0]),
+        "cost_fen": lambda sums: sums[12] / sums[0],
+        "margin_a_send_fen": lambda sums: _difference(sums, 8) / (sums[13] / sums[0]),
+        "roi": lambda sums: _difference(sums, 8) / (sums[12] / sums[0]),
+        "before_fen": lambda sums: _difference(sums, 10),
     }
     resampling = Resampling(np.arange(len(sent)), generator, resamples)
     found = dict(zip(measures, studentised(columns, list(measures.values()), resampling), strict=True))

@@ -10,6 +10,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from data.errors import DataError, UsageError
+from data.member_list import require_table_name, write_table
 from features.audience.filter import Everybody
 from features.audience.library import Library
 from features.audience.population import population
@@ -18,7 +19,6 @@ from training.catalogue import find
 from training.export import read, resolve
 from training.offer_candidates import Sending, build_candidates
 from training.release import bundles
-from training.seed_list import require_table_name, write_ranked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from data.sources import DataSet
+    from data.steps import Steps
     from training.allocation import Allocated, OfferPolicy
-    from training.steps import Steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ def decide(data_set: DataSet, order: Order, out: Path, home: Path, steps: Steps)
         asked = [str(one) for one in members["member_id"].to_pylist()]
         found = allocate(Decider.of(bundle, rows), asked, order.at, order.budget_fen)
     write_prices(found.prices, prices)
-    write_ranked(found.table(), out)
+    write_table(found.table(), out)
     return OfferRun(order, found, bundle.manifest.version, out, rows, prices)
 
 

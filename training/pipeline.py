@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import DataError
+from data.steps import Steps
 from training.calibrate import CALIBRATIONS
 from training.dataset import build, examples
 from training.interval import Resampling, compare
 from training.learner import raw_scores
 from training.payoff import find_prices, money, rates
 from training.record import Record, Search, calibration
-from training.steps import Steps
 from training.tune import out_of_fold, search
 from training.unlabelled import Past
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import DataError
+from data.steps import Steps
 from training.dataset import examples
 from training.interval import Resampling
 from training.pipeline import HOME, TRIALS, features
 from training.ranking_folds import lists_of, scored_order, taught
 from training.ranking_metrics import Lists, compare_lists
 from training.record import Record, Search
-from training.steps import Steps
 from training.tune import search
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from rich.table import Table
 from data.checks import require
 from data.errors import GateRefused, UsageError
 from data.questions import OFFERED, SENDS
+from data.steps import Steps
 from training.catalogue import effect_of
 from training.dataset import require_tables
 from training.effect.study import MODEL, fit_effects
@@ -28,7 +29,6 @@ from training.sites.journey import fit_and_release, served_site
 from training.sites.pipeline import FittedSites
 from training.sites.task import SiteTask
 from training.skew import refuse_skew
-from training.steps import Steps
 from training.task import RankingTask, Task
 from training.tracking import client, store, track
 

@@ -141,7 +141,7 @@ def _numbers(table: pa.Table, name: str) -> Doubles:
 
 
 def _label(sentence: str) -> str:
-    """A sentence with a gap as the name of a row."""
+    """A sentence with a gap for its value as the name of a row."""
     for mark in PLURALS:
         sentence = sentence.replace(mark, "")
-    return sentence.replace(VALUE, "…").rstrip("。.")
+    return sentence.removesuffix(f"：{VALUE}").replace(VALUE, "…").rstrip("。.")

@@ -65,15 +65,17 @@ def months(number: float | None) -> str:
 def plain(value: float | None, unit: str = "") -> str:
     """A feature's value in three figures, with its unit where a reader would miss it.
 
-    >>> plain(12345.6, "people"), plain(243.2, "metres"), plain(0.0698, "share"), plain(1.0, "flag"), plain(None)
+    >>> plain(12345.6, "people"), plain(243.2, "metres"), plain(0.0698, "share"), plain(1.0, "yes or no"), plain(None)
     ('12,346', '243 m', '7 %', 'yes', '–')
     """
     if value is None or math.isnan(value):
         return "–"
     if unit == "share":
         return percent(value)
-    if unit == "flag":
+    if unit == "yes or no":
         return "yes" if value else "no"
     if unit == "metres":
         return metres(value)
+    if unit == "square metres":
+        return f"{value:,.0f} m²"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -5,10 +5,13 @@ import re
 import pytest
 
 from features.coupon import COUPON
+from features.place import PlaceSettings, declared
+from features.place_wording import place_zh
 from features.rfm import RFM
 from features.ring import RING
 from features.scan import SCAN
 from features.spec import DAY, FeatureSet, Log, Where, column, count, days, distinct, sum_
+from features.surroundings import Around
 from features.wording import VALUE, meaning_zh, sentence, sentence_zh
 
 RISK = SCAN + RING + RFM
@@ -88,3 +91,25 @@ def test_a_word_that_is_not_known_leaves_the_chinese_out() -> None:
     )
 
     assert [sentence_zh(feature) for feature in strange] == [None] * 4
+
+
+@pytest.mark.parametrize("name", declared().names)
+def test_every_feature_of_a_spot_has_chinese_words_of_its_own(name: str) -> None:
+    said = place_zh(name)
+
+    assert said is not None
+    assert re.search("[\u4e00-\u9fff]", said)
+    assert [other for other in declared().names if place_zh(other) == said] == [name]
+
+
+def test_distances_and_further_columns_are_worded_from_the_name() -> None:
+    wide = declared(("jobs", "rent"), PlaceSettings(around=Around(400, 1500, 5000)))
+
+    assert [place_zh(name) for name in wide.names if name.startswith(("population", "rent"))] == [
+        "周边 1.5 公里的常住人口",
+        "周边 5 公里的常住人口",
+        "周边 5 公里的常住人口（按距离衰减）",
+        "周边 5 公里的 rent（按距离衰减）",
+    ]
+    assert (place_zh("is_format_express"), place_zh("is_format_kiosk")) == ("业态为便捷店", "业态为 kiosk")
+    assert place_zh("member_basket_since") is None

@@ -6,13 +6,19 @@ import json
 from pathlib import Path
 
 from features.coupon import COUPON
+from features.place import declared
 from features.rfm import RFM
 from features.ring import RING
 from features.scan import SCAN
+from features.spec import FeatureSet, column
 from serving.reason_codes import FAMILIES, OTHER, reason_code
+from serving.site_features import AREA, format_name
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reason_codes.json"
-SHIPPED = SCAN + RING + RFM + COUPON
+SITE = FeatureSet(
+    column(AREA, "square metres", "Sales floor"), column(format_name("express"), "yes or no", "Its format is express")
+)
+SHIPPED = SCAN + RING + RFM + COUPON + SITE + declared(("jobs",))
 
 
 def test_every_shipped_feature_has_a_code() -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from serving.bundle import Feature
 from serving.reasons import explain
+from serving.site_answers import sales_effect
 
 FEATURES = (
     Feature("member_basket_since", "seconds", "Time since the last basket", "null without one"),
@@ -106,3 +109,20 @@ def test_one_is_said_in_the_singular() -> None:
     (phone,) = explain((PHONE,), np.float32([1]), np.array([-0.5]))
 
     assert phone.sentence == "1 member scanned on this phone in the last day; usual is 1; this lowers the chance."
+
+
+FLOOR = Feature("sales_floor_m2", "square metres", "Sales floor", "", sentence_zh="营业面积：{value}", usual=315.0)
+EXPRESS = Feature(
+    "is_format_express", "yes or no", "Its format is express", "", sentence_zh="业态为便捷店：{value}", usual=0.0
+)
+
+
+def test_reasons_of_a_forecast_of_sales_speak_of_money() -> None:
+    floor, express = explain(
+        (FLOOR, EXPRESS), np.float32([561, 1]), np.array([0.25, -0.05]), effect=partial(sales_effect, 1.5e9)
+    )
+
+    assert floor.sentence == "Sales floor: 561 m²; usual is 315 m²; this adds about ¥3.3 M a year."
+    assert floor.sentence_zh == "营业面积：561 平方米，通常为 315 平方米，这使年销售额增加约 332 万元。"
+    assert express.sentence == "Its format is express: yes; usual is no; this takes off about ¥769 k a year."
+    assert express.sentence_zh == "业态为便捷店：是，通常为 否，这使年销售额减少约 77 万元。"

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.errors import DataError, UsageError
+from data.member_list import read_list, write_table
 from data.sources import open_folder
 from features.audience.population import population
 from training.lookalike import FEWEST, SIZES, _credits, _Deal, lookalike
-from training.seed_list import read_seeds, write_ranked
 
 AT = datetime(2025, 6, 1, tzinfo=UTC)
 MEMBERS = 700
@@ -147,7 +147,7 @@ def test_a_seed_list_is_read_from_text_and_tables(tmp_path, suffix):
     else:
         pq.write_table(pa.table({"member_id": ids}), path)
 
-    assert read_seeds(path) == ("007", "b", "c")
+    assert read_list(path) == ("007", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -165,15 +165,15 @@ def test_what_is_no_seed_list_is_wrong_usage(tmp_path, name, held, message):
         (tmp_path / name).write_bytes(held)
 
     with pytest.raises(UsageError, match=message):
-        read_seeds(tmp_path / name)
+        read_list(tmp_path / name)
 
 
 def test_a_ranking_is_written_whole_as_its_name_says(keen, tmp_path):
-    write_ranked(keen.ranked, tmp_path / "out" / "ranked.parquet")
-    write_ranked(keen.ranked, tmp_path / "out" / "ranked.csv")
+    write_table(keen.ranked, tmp_path / "out" / "ranked.parquet")
+    write_table(keen.ranked, tmp_path / "out" / "ranked.csv")
 
     assert pq.read_table(tmp_path / "out" / "ranked.parquet") == keen.ranked
     assert pa_csv.read_csv(tmp_path / "out" / "ranked.csv").num_rows == keen.ranked.num_rows
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ranked.csv", "ranked.parquet"]
     with pytest.raises(UsageError, match=r"expected \.parquet or \.csv"):
-        write_ranked(keen.ranked, tmp_path / "ranked.xlsx")
+        write_table(keen.ranked, tmp_path / "ranked.xlsx")

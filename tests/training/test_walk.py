@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.journey import complete_journey
+from data.steps import Steps
 from serving.bundle import read, resolve
 from training.pipeline import fit
 from training.served import server
-from training.steps import Steps
 from training.tasks.coupon import TASK
 from training.tracking import Store, client
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.steps import Steps
 from training.calibrate import CALIBRATIONS
 from training.dataset import build
 from training.effect.experiment import read_experiment
@@ -19,7 +20,6 @@ from training.export import Earned, valued
 from training.interval import Resampling
 from training.learner import raw_scores
 from training.pipeline import HOME
-from training.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,6 +4,7 @@ Two sources, because one does not suffice. Sales across stores tell how size and
 searched, one constant after the other, for the smallest spread of log sales over market. They hardly tell how much of a
 new store's sales comes from its sisters. The books of months do: within each store, log sales are held against the
 log of its market as own stores opened and closed around it, and the slope is the `strength` of every later answer.
+Rivals open where sisters open, so what they take enters beside it and is not put down to the sisters.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ GRID: Mapping[str, Sequence[float]] = {
 ROUNDS = 2
 REACH_KM = 15.0
 SURE = 0.5
+_NO_CHANGE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,14 @@ class Books:
         month: Number of the month.
         log_revenue: Logarithm of what it took, ramp and age taken out.
         presence: How far each own store had come in each month, 0 shut to 1 mature; shape (stores, months).
+        rivalry: Which rivals were there in each month, 0 or 1; shape (rivals, months).
     """
 
     store: NDArray[np.intp]
     month: NDArray[np.intp]
     log_revenue: Floats
     presence: Floats
+    rivalry: Floats
 
 
 def calibrate(start: Gravity, demand: Demand, rivals: Spots, stores: Spots, revenue_fen: Floats) -> Gravity:
@@ -85,11 +89,11 @@ def strengthened(gravity: Gravity, demand: Demand, rivals: Spots, stores: Spots,
     Args:
         gravity: The calibrated constants.
         demand: The cells.
-        rivals: Shops of others that trade.
+        rivals: Shops of others, whenever they traded, as numbered in the books.
         stores: Own stores, those that closed included, as numbered in the books.
         books: What they took month by month.
     """
-    slope, error = _answer(Market(gravity, demand, rivals, stores), books)
+    slope, error = _answer(gravity, demand, rivals, stores, books)
     if not np.isfinite(error) or error > SURE:
         return gravity
     return msgspec.structs.replace(gravity, strength=max(slope, 0.0), strength_error=error)
@@ -123,21 +127,37 @@ def _markets(gravity: Gravity, demand: Demand, own: _Near, others: _Near, stores
     return np.bincount(own.shop, pulled * each[own.cell], stores).astype(np.float64)
 
 
-def _answer(market: Market, books: Books) -> tuple[float, float]:
-    """Slope of log sales on the log market, within stores and months; its standard error by store (Liang and Zeger)."""
-    pulled = market.stores
-    each = market.spent[:, None] / (market.against[:, None] + pulled @ books.presence)
-    log_market = np.log(pulled.T @ each)[books.store, books.month]
+def _answer(gravity: Gravity, demand: Demand, rivals: Spots, stores: Spots, books: Books) -> tuple[float, float]:
+    """Slope of log sales on what sisters change of the log market; its standard error by store (Liang and Zeger).
+
+    Within stores and months, beside what rivals change while sisters stay as on average. A store counts as mature in its own market, for
+    the ramp is out of its sales too.
+    """
+    market = Market(gravity, demand, Spots(*(np.empty(0) for _ in range(3))), stores)
+    pulled, spent = market.stores, market.spent
+    against = market.pull(rivals) @ books.rivalry + market.against[:, None]
+    sisters = pulled @ books.presence
+    left = np.empty((len(stores.lat), books.presence.shape[1]))
+    for store, young in enumerate(1.0 - books.presence):
+        own = pulled[:, [store]]
+        left[store] = (spent * own[:, 0]) @ (1.0 / (against + sisters + own * young))
+    taken = pulled.T @ (spent[:, None] / (against + sisters.mean(axis=1, keepdims=True)))
+    row = books.store, books.month
     month = np.eye(books.presence.shape[1])[books.month]
-    columns = np.column_stack((log_market, month, books.log_revenue))
+    columns = np.column_stack((np.log(left / taken)[row], np.log(taken)[row], books.log_revenue, month))
     _, code = np.unique(books.store, return_inverse=True)
     size = np.bincount(code).astype(np.float64)
     within = columns - np.stack([np.bincount(code, one) / size for one in columns.T], axis=1)[code]
-    on_month, *_ = np.linalg.lstsq(within[:, 1:-1], within[:, [0, -1]], rcond=None)
-    left = within[:, [0, -1]] - within[:, 1:-1] @ on_month
-    spread = float(left[:, 0] @ left[:, 0])
-    if spread < 1e-9:
+    kept = within[:, [0, 2]] - _explained(within[:, [0, 2]], within[:, [1, *range(3, columns.shape[1])]])
+    spread = float(kept[:, 0] @ kept[:, 0])
+    if spread < _NO_CHANGE:
         return 1.0, float("inf")
-    slope = float(left[:, 0] @ left[:, 1]) / spread
-    score = np.bincount(code, left[:, 0] * (left[:, 1] - slope * left[:, 0]))
+    slope = float(kept[:, 0] @ kept[:, 1]) / spread
+    score = np.bincount(code, kept[:, 0] * (kept[:, 1] - slope * kept[:, 0]))
     return slope, float(np.sqrt(score @ score)) / spread
+
+
+def _explained(values: Floats, by: Floats) -> Floats:
+    solved, *_ = np.linalg.lstsq(by, values, rcond=None)
+    explained: Floats = by @ solved
+    return explained

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from data.sources import DataSet
+    from data.steps import Steps
     from training.sites.pipeline import FittedSites
     from training.sites.task import SiteTask
-    from training.steps import Steps
 
 ASKED = ("site_id", "lat", "lon", "format", "area_m2", "rent_fen", "opening_cost_fen")
 

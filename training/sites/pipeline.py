@@ -10,16 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from data.errors import DataError
+from data.steps import Steps
 from features.place import PlaceIndex
 from features.place_tables import chain_of
-from training.export import Gravity, SiteFeatures, demand_of, own, rivals_of, spots_of, trading
+from training.export import Gravity, SiteFeatures, demand_of, own, rivals_ever, rivals_of, spots_of, trading
 from training.record import Record, Search
 from training.sites.folds import random_folds, spatial_folds
 from training.sites.gravity import Books, calibrate, strengthened
 from training.sites.judging import compare_sites, moran, people_rule
 from training.sites.study import fit_sites, held_out, known_stores
-from training.sites.target import days_of, presence, yearly_sales
-from training.steps import Steps
+from training.sites.target import HALF_A_MONTH, days_of, presence, yearly_sales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -206,10 +206,11 @@ def gravity_of(ground: Ground, task: SiteTask) -> Gravity:
         misfit=float("inf"),
     )
     found = calibrate(start, demand, rivals, spots_of(ours.filter(pa.array(there))), revenue[there])
-    seen = ground.sales.books
+    seen, ever = ground.sales.books, rivals_ever(tables, task.place)
     come = presence(ground.sales, days_of(ours, "opened_on"), days_of(ours, "closed_on"))
-    books = Books(seen.store, seen.month, seen.log_revenue, come)
-    return strengthened(found, demand, rivals, spots_of(ours), books)
+    rivalry = np.stack([ever.there(middle) for middle in (seen.first_day + HALF_A_MONTH).tolist()], axis=1)
+    books = Books(seen.store, seen.month, seen.log_revenue, come, rivalry.astype(np.float64))
+    return strengthened(found, demand, ever.spots, spots_of(ours), books)
 
 
 def _record(  # noqa: PLR0913, PLR0917 - a record is made of exactly these

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Days = NDArray[np.int64]
 
 DAYS_A_MONTH = 365.25 / 12
+HALF_A_MONTH = 15
 A_YEAR = 12
 RAMP_STEP = 3.0
 
@@ -194,7 +195,7 @@ def _firsts(seen: _Months) -> Days:
 
 def presence(sales: YearlySales, opened: Days, closed: Days) -> Floats:
     """How far each store had come in each month of the books, 0 shut to 1 mature; shape (stores, months)."""
-    middle = sales.books.first_day + 15
+    middle = sales.books.first_day + HALF_A_MONTH
     age = (middle - opened[:, None]) / DAYS_A_MONTH
     come = np.interp(age, sales.ramp_age, np.minimum(sales.ramp, 1.0))
     present: Floats = np.where((age >= 0) & (middle < closed[:, None]), come, 0.0)

@@ -1,4 +1,4 @@
-"""Lists of members as files: the seeds that come in, the ranking that goes out."""
+"""Lists of members as files: seeds and audiences that come in, rankings and decisions that go out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read_seeds(path: Path) -> tuple[str, ...]:
-    """The ids of a seed list: a Parquet or CSV file with a column member_id, or text with one id a line.
+def read_list(path: Path) -> tuple[str, ...]:
+    """The ids of a list, each once, in its order; text with one id a line, or a table with a column member_id.
 
     Raises:
         UsageError: There is no such file, or no id in it.
@@ -34,8 +34,8 @@ def read_seeds(path: Path) -> tuple[str, ...]:
     return found
 
 
-def write_ranked(ranked: pa.Table, path: Path) -> None:
-    """Write the ranking as Parquet, or as CSV where the name ends so; whole or not at all.
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table as Parquet, or as CSV where the name ends so; whole or not at all.
 
     Raises:
         UsageError: The name ends otherwise.
@@ -45,9 +45,9 @@ def write_ranked(ranked: pa.Table, path: Path) -> None:
     aside = path.with_name(f".{path.name}.aside")
     try:
         if path.suffix == ".csv":
-            pa_csv.write_csv(ranked, aside)
+            pa_csv.write_csv(table, aside)
         else:
-            pq.write_table(ranked, aside)
+            pq.write_table(table, aside)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
