@@ -16,6 +16,7 @@ from data.errors import ShepherdError
 from features.audience.commands import audience
 from serving.access.commands import keys
 from serving.commands import serve
+from serving.ledger.commands import forget, replay, snapshot
 from training.commands import build, promote, run, train
 from training.member_commands import holdout, lookalike, offers, value
 from training.sites.commands import sites
@@ -34,6 +35,9 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "promote": promote,
     "sites": sites,
     "serve": serve,
+    "replay": replay,
+    "forget": forget,
+    "snapshot": snapshot,
     "offers": offers,
     "holdout": holdout,
     "value": value,

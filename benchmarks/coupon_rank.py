@@ -69,7 +69,7 @@ def _long(fitted: FittedOrder, data_set: DataSet, seed: int) -> dict[str, dict[s
     """The figures of booklets that do not fit into the places."""
     said = fitted.predictions
     table = examples(TASK, data_set, fitted.built)
-    rows = np.flatnonzero(np.isin(table.row_id, said.row_id))
+    rows = table.rows_of(said.row_id)
     scores = {"model": said.score, **{one.name: one.score(table, rows) for one in TASK.baselines}}
     inside = table.matrix[rows, table.features.index("booklet_coupon_count")] > PLACES
     figures = compare_lists(

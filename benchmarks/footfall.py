@@ -2,8 +2,12 @@
 
 Target: logarithm of the mean visitors of the days recorded. Held out are whole areas, ten folds of them at random;
 `stretches` holds out eight stretches of the country instead, with 3 km around them: what a chain meets in a new city.
-An interval draws places: restaurants of one coordinate are one unit. Known of a restaurant: its genre, its
-prefecture, where it lies, and the restaurants around it (this set's without their visitors, and the `competitors`).
+An interval draws places: restaurants of one coordinate are one unit. Known of a restaurant: its genre, and the
+restaurants around it (this set's without their visitors, and the `competitors`); as for any site, neither coordinates
+nor names of regions.
+
+`variance` says what there is to win: what genre leaves over lies within places and between them, and a model of places
+that knew everything about each would have `rmse_at_best`, against that of the genre's mean.
 
 - genre_mean: the mean of its genre over the other folds;
 - ridge, trees, analogs: what `model` is a blend of, with weights found among the other folds.
@@ -52,7 +56,13 @@ def measure(real: Path, folds: int = FOLDS) -> dict[str, Any] | None:
     generator = np.random.default_rng(_SEED)
     areas = judged(stores, genre, place, group_folds(place, folds, generator))
     stretches = judged(stores, genre, place, spatial_folds(lat, lon, STRETCHES, BUFFER_KM))
-    return {**areas, "stretches": stretches, "stores": len(place), "places": int(place.max()) + 1}
+    return {
+        **areas,
+        "stretches": stretches,
+        "variance": of_places(stores.log_revenue, genre, place),
+        "stores": len(place),
+        "places": int(place.max()) + 1,
+    }
 
 
 def judged(stores: Stores, genre: NDArray[np.int64], place: NDArray[np.int64], folds: Folds) -> dict[str, Any]:
@@ -61,32 +71,47 @@ def judged(stores: Stores, genre: NDArray[np.int64], place: NDArray[np.int64], f
     return errors(stores.log_revenue, said, Resampling(place, np.random.default_rng(_SEED)))
 
 
+def of_places(target: Floats, kind: NDArray[np.int64], place: NDArray[np.int64]) -> dict[str, float]:
+    """What lies between places of what the kind of row leaves over: one-way analysis of variance, rows unbalanced.
+
+    Args:
+        target: Shape (rows,).
+        kind: Code of the kind of each row.
+        place: Code of its place.
+    """
+    left = target - (np.bincount(kind, target) / np.maximum(np.bincount(kind), 1))[kind]
+    rows = np.bincount(place)
+    mean = np.bincount(place, left) / rows
+    within = float(((left - mean[place]) ** 2).sum() / (len(target) - len(rows)))
+    usual = (len(target) - (rows**2).sum() / len(target)) / (len(rows) - 1)
+    between = max((float((rows * mean**2).sum()) / (len(rows) - 1) - within) / float(usual), 0.0)
+    return {"within_places": within, "between_places": between, "rmse_at_best": float(np.sqrt(within))}
+
+
 def read(folder: Path) -> tuple[Stores, NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
     """Restaurants with their features, the code of genre and of place of each, and where they lie."""
     with duckdb.connect() as connection:
         found = connection.sql(f"""
-            SELECT genre, split_part(area, ' ', 1) AS prefecture, any_value(lat) AS lat, any_value(lon) AS lon,
-                ln(avg(visitors)) AS target
+            SELECT genre, any_value(lat) AS lat, any_value(lon) AS lon, ln(avg(visitors)) AS target
             FROM read_parquet('{folder / "stores.parquet"}') AS store
             JOIN read_parquet('{folder / "visits.parquet"}') AS visit ON visit.air_store_id = store.store_id
-            GROUP BY store_id, genre, area ORDER BY store_id
+            GROUP BY store_id, genre ORDER BY store_id
         """).fetchnumpy()
         others = connection.sql(f"SELECT lat, lon FROM read_parquet('{folder / 'competitors.parquet'}')").fetchnumpy()
     lat, lon = (np.asarray(found[name], np.float64) for name in ("lat", "lon"))
     genres, genre = np.unique(np.asarray(found["genre"], str), return_inverse=True)
-    prefectures, prefecture = np.unique(np.asarray(found["prefecture"], str), return_inverse=True)
     _, place = np.unique(np.stack([lat, lon], axis=1), axis=0, return_inverse=True)
     apart = degrees_apart_km(lat[:, None], lon[:, None], lat, lon)
     rivals = degrees_apart_km(
         lat[:, None], lon[:, None], np.asarray(others["lat"], np.float64), np.asarray(others["lon"], np.float64)
     )
-    columns: dict[str, Floats] = {"lat": lat, "lon": lon}
+    columns: dict[str, Floats] = {}
     for radius in RADII_KM:
         columns[f"restaurant_count_{radius:g}km"] = (apart <= radius).sum(axis=1) - 1.0
         columns[f"rival_count_{radius:g}km"] = (rivals <= radius).sum(axis=1).astype(np.float64)
         same = (apart <= radius) & (genre[:, None] == genre)
         columns[f"same_genre_count_{radius:g}km"] = same.sum(axis=1) - 1.0
-    columns |= flags("genre", genres, genre) | flags("prefecture", prefectures, prefecture)
+    columns |= flags("genre", genres, genre)
     features = np.stack(list(columns.values()), axis=1).astype(np.float32)
     stores = known_stores(tuple(columns), features, np.asarray(found["target"], np.float64))
     return stores, genre.astype(np.int64), place.ravel().astype(np.int64), lat, lon

@@ -92,7 +92,7 @@ def _parts(fitted: FittedOrder, data_set: DataSet, seed: int) -> dict[str, dict[
     """Recall of what the member had bought before and of what not, by the model and by each baseline."""
     said, task = fitted.predictions, fitted.model.task
     table = examples(task, data_set, fitted.built)
-    rows = np.flatnonzero(np.isin(table.row_id, said.row_id))
+    rows = table.rows_of(said.row_id)
     scores = {"model": said.score, **{one.name: one.score(table, rows) for one in task.baselines}}
     repeats = _repeats(task, data_set, said.row_id)
     known = table.matrix[rows, table.features.index(task.baselines[0].features[0])] > 0

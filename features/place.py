@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -75,6 +75,17 @@ class PlaceSettings:
     passing_decay_m: float = 500.0
     huff: Huff = field(default_factory=Huff)
     floor_m2: float = 300.0
+
+    def scaled(self, factor: float) -> PlaceSettings:
+        """The same with trade areas so many times as wide: rings, decays, and Huff's decay softened alike."""
+        around = Around(*(factor * metres for metres in (self.around.near_m, self.around.walk_m, self.around.far_m)))
+        return replace(
+            self,
+            around=around,
+            decay_m=factor * self.decay_m,
+            passing_decay_m=factor * self.passing_decay_m,
+            huff=replace(self.huff, beta=self.huff.beta / factor),
+        )
 
 
 def declared(further: Sequence[str] = (), settings: PlaceSettings | None = None) -> FeatureSet:

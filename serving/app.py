@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import uvicorn
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from data.errors import DataError, ShepherdError
 from features.audience.library import Library
+from serving.access.gate import require_keys
 from serving.allocation.policy import read_prices
 from serving.api import (
     Desk,
@@ -30,6 +31,12 @@ from serving.audiences import AudienceMissing, AudienceRefused, audience_missing
 from serving.bundle import Pointer, read, resolve
 from serving.coupon_batch import coupon_batches
 from serving.edge import install
+from serving.front import stand_before
+from serving.live.bodies import BodyRefused
+from serving.live.hot import HotPath
+from serving.live.routes import NoScans, events_refused, live_routes, no_scans
+from serving.live.row_route import RowRoute, row_routes
+from serving.live.service import LiveService
 from serving.offer_decisions import Decider, policy_of
 from serving.offer_desk import OfferDesk
 from serving.offers import UnknownMember, open_book
@@ -39,10 +46,17 @@ from serving.scorer import Scorer
 from serving.settings import Settings, read_settings
 from serving.site_api import NoSites, no_sites, site_routes
 from serving.sites import SiteScorer
+from serving.telemetry.json_logs import write_json_logs
+from serving.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from serving.live.scan_desk import ScanDesk
+
+GRACE_SECONDS: Final = 10
+"""So long a service that is told to stop goes on answering what was asked before."""
 
 _logger = logging.getLogger("serving")
 
@@ -57,11 +71,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         UsageError: The environment says what cannot be served.
     """
     chosen = settings or read_settings()
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.desk = open_desk(chosen)
+        app.state.live = open_live(chosen, metrics)
         yield
+        live, app.state.live = app.state.live, None
+        if live is not None:
+            await live.close()
 
     app = FastAPI(
         title="Shepherd",
@@ -70,12 +89,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.desk = Desk({}, None, "the service is starting")
+    app.state.live = None
     app.state.audiences = Library(chosen.audiences)
+    app.include_router(live_routes)
     app.include_router(site_routes)
     app.include_router(coupon_batches)  # before the batch of any task, which would take its path
     app.include_router(router)
+    app.include_router(row_routes)
     app.include_router(audiences)
+    app.add_middleware(RowRoute, desk=lambda: app.state.desk)  # behind the limit of bodies
     install(app)
+    app.add_middleware(HotPath, desk=lambda: _scan_desk(app), refused=metrics.refused)
+    app.add_exception_handler(BodyRefused, events_refused)
+    app.add_exception_handler(NoScans, no_scans)
     app.add_exception_handler(UnknownMember, unknown_member)
     app.add_exception_handler(UnknownTask, unknown_task)
     app.add_exception_handler(RowsRefused, rows_refused)
@@ -83,6 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(NoSites, no_sites)
     app.add_exception_handler(AudienceMissing, audience_missing)
     app.add_exception_handler(AudienceRefused, audience_refused)
+    stand_before(app, metrics, chosen.keys, chosen.spans_to)  # last: what is added later stands before it
     return app
 
 
@@ -100,9 +127,19 @@ def serve(home: Path, host: str, port: int, pointer: Pointer | None = None) -> N
         UsageError: The environment says what cannot be served.
     """
     settings = read_settings(home, pointer)
+    require_keys(host, settings.keys)
     load(settings)
+    write_json_logs()
     # Paths hold member ids, which have no place in an access log.
-    uvicorn.run(create_app(settings), host=host, port=port, access_log=False)
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
 
 
 def open_desk(settings: Settings) -> Desk:
@@ -114,6 +151,25 @@ def open_desk(settings: Settings) -> Desk:
         return Desk({}, None, str(error))
 
 
+def open_live(settings: Settings, metrics: Metrics | None = None) -> LiveService | None:
+    """Open the service of scans; None where no model of scans is served, or where it cannot be opened, which is logged.
+
+    Needs a running event loop.
+    """
+    if not (settings.bundles / settings.scan_task / settings.pointer).is_file():
+        return None
+    try:
+        return LiveService.open(settings, metrics)
+    except ShepherdError as error:
+        _logger.error("scans are not judged: %s", error)  # noqa: TRY400 - the message says all
+        return None
+
+
+def _scan_desk(app: FastAPI) -> ScanDesk | None:
+    live: LiveService | None = app.state.live
+    return None if live is None else live.desk
+
+
 def load(settings: Settings) -> Desk:
     """Load every task's model and the rows of the offers; score one row each, so that no caller waits for first times.
 
@@ -122,7 +178,7 @@ def load(settings: Settings) -> Desk:
     """
     bundles = {task: read(resolve(settings.bundles, task, settings.pointer)) for task in _served(settings)}
     scorers = {task: Scorer(bundle) for task, bundle in bundles.items() if bundle.manifest.site is None}
-    sites = next((SiteScorer(bundle) for bundle in bundles.values() if bundle.manifest.site is not None), None)
+    sites = next((SiteScorer(bundle).warmed() for bundle in bundles.values() if bundle.manifest.site is not None), None)
     if not bundles:
         raise DataError(
             f"Bundles {settings.bundles}: found no task with a {settings.pointer}, expected at least one; train and "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from data.errors import UsageError
+from data.errors import DataError, UsageError
 from features.audience.chinese import sentence_zh
 from features.audience.counted import Counted, counted_of
 from features.audience.library import (
@@ -84,6 +84,9 @@ class AudiencesAnswer(_Body):
     """All saved audiences, by name."""
 
     audiences: tuple[AudienceAnswer, ...]
+    damaged: tuple[str, ...] = Field(
+        default=(), description="Names of those that cannot be read; `shepherd audience list` says why."
+    )
 
 
 class MembersAnswer(_Body):
@@ -142,7 +145,13 @@ Name = Annotated[str, Path(min_length=1, max_length=LONGEST_NAME, description="N
 @audiences.get("", summary="All saved audiences")
 def every(library: Shelf) -> AudiencesAnswer:
     """List what is saved, with the size each had when it was last counted."""
-    return AudiencesAnswer(audiences=tuple(_described(library, library.get(name)) for name in library.names()))
+    found, damaged = [], []
+    for name in library.names():
+        try:
+            found.append(_described(library, library.get(name)))
+        except (DataError, UsageError):
+            damaged.append(name)
+    return AudiencesAnswer(audiences=tuple(found), damaged=tuple(damaged))
 
 
 @audiences.post("/check", summary="Whether a filter means something", responses=_REFUSALS)

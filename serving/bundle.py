@@ -11,21 +11,26 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from data.errors import DataError, UsageError
 from serving.allocation.policy import OfferPolicy
+from serving.graph import graph_problems
 from serving.holdout import Holdout
 from serving.payoff import Payoff, Prices
 from serving.reason_codes import OTHER
 from serving.response import Response
 from serving.shrinkage import Shrinkage
 from serving.site_bundle import SiteBundle
+from serving.telemetry.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +40,11 @@ MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.onnx"
 Pointer = Literal["champion", "challenger"]
 POINTERS: Final[tuple[Pointer, ...]] = ("champion", "challenger")
+
+LARGEST_MANIFEST: Final = 16 << 20
+LARGEST_PART: Final = 1 << 30
+MOST_TABLE_ROWS: Final = 20_000_000
+"""Rows of a table in all: a file of a kilobyte can say that it holds a billion."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -184,6 +194,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             no probability, and it has neither calibrator nor actions. Empty where rows are decided one by one.
         effects: What an offer changes, where the model is of offers; None elsewhere.
         site: How what a site sells is forecast, where the model is of sites; None elsewhere.
+        reference: How features and scores were spread over the test, which live drift is measured against; None where
+            the bundle was written without it, and no drift is shown.
     """
 
     format_version: int
@@ -206,6 +218,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     lists: str = ""
     effects: Effects | None = None
     site: SiteBundle | None = None
+    reference: Reference | None = None
 
     @property
     def head_names(self) -> tuple[str, ...]:
@@ -316,17 +329,24 @@ def write(bundle: Bundle) -> Path:
 
 
 def read(folder: Path) -> Bundle:
-    """Read a bundle and verify every file against the manifest.
+    """Read a bundle and verify every file against the manifest; only then is anything of it parsed.
 
     Raises:
-        DataError: A file is missing, a byte was changed, the format is unknown, or a key is missing, extra or of
-            another type.
+        DataError: A file is missing, too large, no plain file or not of this bundle; a byte was changed; the format is
+            unknown; a key is missing, extra or of another type; or a graph or table holds what export never writes.
     """
     manifest = _read_manifest(folder)
     heads, tables = manifest.head_names, manifest.table_names
+    _require_alone(folder, manifest)
     parts = {
-        name: _read_graph(folder, name, manifest) for name in (MODEL, *map(head_file, heads), *map(table_file, tables))
+        name: _read_part(folder, name, manifest) for name in (MODEL, *map(head_file, heads), *map(table_file, tables))
     }
+    problems = [f"{name}: {one}" for name in (MODEL, *map(head_file, heads)) for one in graph_problems(parts[name])]
+    problems += [f"{table_file(name)}: {one}" for name in tables for one in _table_problems(parts[table_file(name)])]
+    if problems:
+        raise DataError(
+            f"Bundle {folder}: " + "; ".join(problems) + "; expected what export writes, so do not trust who wrote it."
+        )
     return Bundle(
         manifest,
         parts[MODEL],
@@ -375,8 +395,19 @@ def resolve(root: Path, task: str, pointer: Pointer) -> Path:
     return path.parent / version
 
 
-def _read_graph(folder: Path, name: str, manifest: Manifest) -> bytes:
-    graph = _read_file(folder / name)
+def _require_alone(folder: Path, manifest: Manifest) -> None:
+    """Refuse a folder that holds anything besides the bundle: it has no business there."""
+    strange = sorted(path.name for path in folder.iterdir() if path.name not in {MANIFEST, *manifest.files})
+    if strange:
+        shown = ", ".join(map(ascii, strange[:3]))
+        raise DataError(
+            f"Bundle {folder}: found {len(strange)} files that are none of its own ({shown}), expected only what "
+            f"{MANIFEST} lists; remove the bundle, or restore it."
+        )
+
+
+def _read_part(folder: Path, name: str, manifest: Manifest) -> bytes:
+    graph = _read_file(folder / name, LARGEST_PART)
     found = hashlib.sha256(graph).hexdigest()
     if found != manifest.files[name]:
         raise DataError(
@@ -387,7 +418,7 @@ def _read_graph(folder: Path, name: str, manifest: Manifest) -> bytes:
 
 
 def _read_manifest(folder: Path) -> Manifest:
-    content = _read_file(folder / MANIFEST)
+    content = _read_file(folder / MANIFEST, LARGEST_MANIFEST)
     try:
         found = msgspec.json.decode(content, type=_Format).format_version
         if found != FORMAT_VERSION:
@@ -396,7 +427,7 @@ def _read_manifest(folder: Path) -> Manifest:
                 "of Shepherd that wrote it, or export it again."
             )
         manifest = msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, UsageError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, UsageError, RecursionError) as error:
         raise DataError(
             f"Bundle {folder}: found a {MANIFEST} that breaks its format ({error}), expected exactly the keys of "
             f"format version {FORMAT_VERSION}; export the bundle again."
@@ -414,6 +445,14 @@ def _manifest_problems(folder: Path, manifest: Manifest) -> list[str]:
         problems.append(
             f"found the files {sorted(manifest.files)} in {MANIFEST}, expected exactly {', '.join(expected)}"
         )
+    wrong = [name for name in (*manifest.head_names, *manifest.table_names) if not _NAME.fullmatch(name)]
+    if wrong:
+        problems.append(
+            f"found {len(wrong)} names of heads and tables that are none, expected letters, digits, dot, dash and "
+            "underscore"
+        )
+    if manifest.reference:
+        problems += manifest.reference.problems(len(manifest.features))
     if manifest.effects:
         problems += _effect_problems(manifest.effects, manifest.feature_names)
     if (manifest.task, manifest.version) != (folder.parent.name, folder.name):
@@ -431,7 +470,6 @@ def _effect_problems(effects: Effects, features: tuple[str, ...]) -> list[str]:
     asked = {effects.basket, effects.usual, effects.top_up, *(term.head for term in effects.terms)}
     asked |= {response.anyway} if response else set()
     facts = (*response.gain.facts, *response.loss.facts) if response else ()
-    wrong = [name for name in effects.heads if not _NAME.fullmatch(name)]
     unknown = sorted(asked - set(effects.heads))
     named = (
         effects.face_value,
@@ -439,17 +477,36 @@ def _effect_problems(effects: Effects, features: tuple[str, ...]) -> list[str]:
         *(name for one in facts for name in one.asks),
     )
     strange = [name for name in named if name not in features]
-    problems = [f"found the names {wrong} of heads, expected letters, digits, dot, dash and underscore"] * bool(wrong)
-    problems += [f"found no heads {unknown} that effects ask, expected each"] * bool(unknown)
+    problems = [f"found no heads {unknown} that effects ask, expected each"] * bool(unknown)
     return problems + [f"found the features {strange} in effects, expected the model's"] * bool(strange)
 
 
-def _read_file(path: Path) -> bytes:
+def _table_problems(content: bytes) -> list[str]:
+    """What is wrong with a table, by what its file says of itself; nothing of it is unpacked."""
     try:
-        return path.read_bytes()
-    except OSError as error:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            rows: int = file.metadata.num_rows
+    except (pa.ArrowException, OSError):
+        return ["found bytes that are no Parquet file"]
+    return [f"found {rows:,} rows, expected at most {MOST_TABLE_ROWS:,}"] * (rows > MOST_TABLE_ROWS)
+
+
+def _read_file(path: Path, largest: int) -> bytes:
+    """The bytes of a plain file: a link may lead anywhere, a pipe never ends."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > largest:
+                raise DataError(
+                    f"Bundle file {path}: found no plain file of at most {largest:,} bytes, expected what export "
+                    "wrote; export the bundle again."
+                )
+            return file.read(largest)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no name of a file"
         raise DataError(
-            f"Bundle file {path}: found none that can be read ({error.strerror}), expected it where export wrote it; "
+            f"Bundle file {path}: found none that can be read ({reason}), expected it where export wrote it; "
             "export the bundle again or mend the path."
         ) from error
 

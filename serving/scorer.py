@@ -20,6 +20,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from data.errors import DataError, UsageError
+from serving.attribution import Attribution
+from serving.graph_cut import cut
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,8 +60,12 @@ class Scorer:
 
     def __init__(self, bundle: Bundle) -> None:
         self.manifest = bundle.manifest
-        self._session = _open(bundle)
-        self._trees = _require_shape(self._session, bundle)
+        self._trees = _require_shape(_open(bundle, bundle.model), bundle)
+        # A graph is computed whole, whatever is asked of it, so each question gets a part of it that asks no more.
+        scores = ("raw",) if bundle.manifest.lists else ("raw", "probability")
+        self._quick = _open(bundle, cut(bundle.model, scores))
+        self._session = _open(bundle, cut(bundle.model, (*scores, "leaves")))
+        self._attribution = Attribution.of(bundle.model, len(bundle.manifest.features))
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Refuse features that were computed by other declarations than the model was trained on.
@@ -99,11 +105,12 @@ class Scorer:
         return leaves
 
     def trace(self, features: NDArray[np.float32]) -> Trace:
-        """Score, probability and leaves in one run: what the proof at export compares."""
+        """Score, probability and leaves, from where each is served: what the proof at export compares."""
+        leaves = self.leaves(features)
         if self.manifest.lists:
-            raw, leaves = self._run(("raw", "leaves"), features)
-            return Trace(raw, np.empty(0), leaves)
-        return Trace(*self._run(("raw", "probability", "leaves"), features))
+            return Trace(self.raw(features), np.empty(0), leaves)
+        raw, probability = self._run(("raw", "probability"), features)
+        return Trace(raw, probability, leaves)
 
     def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Path attributions: what each feature adds to `score_base` on the way to the raw score, shape as `features`.
@@ -111,25 +118,18 @@ class Scorer:
         They credit the feature that each tree asks at each step with the change of the mean score; they are not SHAP
         values, and lean to what is asked last.
         """
-        rows = max(1, _CELLS // (self._trees * len(self.manifest.features)))
-        parts = [
-            self._alike(("contributions",), features[start : start + rows])[0] for start in range(0, len(features), rows)
-        ]
+        rows = max(1, _CELLS // self._trees)
+        starts = range(0, len(features), rows)
+        parts = [self._attribution.contributions(self.leaves(features[start : start + rows])) for start in starts]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.manifest.features)))
 
     def explained(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Probability and contributions of some rows in one run, which costs what either alone costs.
+        """Probability and contributions of some rows in one run of the model.
 
         The same numbers to the bit as `probability` and `contributions`; for as many rows as memory has room for.
         """
-        probability, contributions = self._alike(("probability", "contributions"), features)
-        return probability, contributions
-
-    def _alike(self, outputs: tuple[str, ...], features: NDArray[np.float32]) -> list[NDArray[Any]]:
-        """Runs a single row as two: onnxruntime sums one row's contributions in another order than those of several."""
-        if len(features) != 1:
-            return self._run(outputs, features)
-        return [result[:1] for result in self._run(outputs, np.repeat(features, 2, axis=0))]
+        probability, leaves = self._run(("probability", "leaves"), features)
+        return probability, self._attribution.contributions(leaves)
 
     def _run(self, outputs: tuple[str, ...], features: NDArray[np.float32]) -> list[NDArray[Any]]:
         expected = len(self.manifest.features)
@@ -138,18 +138,19 @@ class Scorer:
                 f"Scorer: found {features.dtype} features of shape {features.shape}, expected float32 of shape (rows, "
                 f"{expected}); round each value to float32 once, in the order of the manifest."
             )
-        results: list[NDArray[Any]] = self._session.run(outputs, {"features": features.astype(np.float64)})
+        session = self._session if "leaves" in outputs else self._quick
+        results: list[NDArray[Any]] = session.run(outputs, {"features": features.astype(np.float64)})
         return results
 
 
-def _open(bundle: Bundle) -> ort.InferenceSession:
+def _open(bundle: Bundle, model: bytes) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _LOAD_ERRORS as error:
         raise DataError(
             f"Bundle {bundle.manifest.task}/{bundle.manifest.version}: found a model that onnxruntime "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +16,8 @@ from serving.holdout import LONGEST_KEY, SHORTEST_KEY
 DECIDES: Final = "offers"
 RANKS: Final = "coupon"
 _KEY: Final = re.compile(f"(?:[0-9a-fA-F]{{2}}){{{SHORTEST_KEY},{LONGEST_KEY}}}")
+
+_SECRET: Final = re.compile("[0-9a-fA-F]{64}")
 
 
 class Settings(BaseSettings):
@@ -34,6 +36,20 @@ class Settings(BaseSettings):
         audiences: Folder of the saved audiences (`SHEPHERD_AUDIENCES`).
         holdout_key: The secret of the lot that lets some decisions through (`SHEPHERD_HOLDOUT_KEY`): 16 to 64 bytes in
             hexadecimal digits, drawn at random. Without one no lot is drawn.
+        scan_task: The task that judges scans (`SHEPHERD_SCAN_TASK`); without such a model scans are not judged, and no
+            log is kept.
+        tables: Folder of the tables `members`, `batches`, `campaigns` and `products` that scans are joined with
+            (`SHEPHERD_TABLES`).
+        ledger: Folder of the log of decisions (`SHEPHERD_LEDGER`).
+        secret: What pseudonyms and keys at rest hang on (`SHEPHERD_SECRET`): 32 bytes in hexadecimal digits; without
+            one it is drawn at the first start and kept in the ledger's folder.
+        durability: `process`: what is acknowledged outlives a killed process; `full`: a loss of power too
+            (`SHEPHERD_DURABILITY`).
+        deadline_ms: Milliseconds after which a scan is answered without judgement (`SHEPHERD_DEADLINE_MS`).
+        canary: Share of scans that the challenger answers (`SHEPHERD_CANARY`).
+        state: Where the one order is: empty in this process (`SHEPHERD_STATE`).
+        spans_to: Where OpenTelemetry spans go (`OTEL_EXPORTER_OTLP_ENDPOINT`); nowhere if not given.
+        keys: File of API keys (`SHEPHERD_KEYS`); without one only the machine itself is answered.
     """
 
     model_config = SettingsConfigDict(env_prefix="SHEPHERD_", frozen=True, extra="ignore")
@@ -47,6 +63,23 @@ class Settings(BaseSettings):
     campaigns: Path | None = None
     audiences: Path = Field(default_factory=lambda known: known["home"] / "audiences")
     holdout_key: SecretStr | None = None
+    scan_task: str = "fraud"
+    tables: Path | None = Field(default_factory=lambda known: _example(known["home"]))
+    ledger: Path = Field(default_factory=lambda known: known["home"] / "ledger")
+    secret: SecretStr | None = None
+    durability: Literal["process", "full"] = "process"
+    deadline_ms: float = Field(default=50.0, gt=0, le=60_000)
+    canary: float = Field(default=0.0, ge=0, le=1)
+    state: str = Field(default="", pattern=r"^(rediss?://.*)?$")
+    spans_to: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    keys: Path = Field(default_factory=lambda known: known["home"] / "keys.json")
+
+    @field_validator("secret")
+    @classmethod
+    def _is_a_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _SECRET.fullmatch(value.get_secret_value()):
+            raise ValueError("expected 32 bytes in hexadecimal digits, such as `openssl rand -hex 32` gives")
+        return value
 
     @field_validator("holdout_key")
     @classmethod
@@ -58,6 +91,12 @@ class Settings(BaseSettings):
     def lottery_key(self) -> bytes | None:
         """The secret of the lot as bytes; None where there is none."""
         return None if self.holdout_key is None else bytes.fromhex(self.holdout_key.get_secret_value())
+
+
+def _example(home: Path) -> Path | None:
+    """The tables of the example that `shepherd run` makes where no others are named."""
+    folder = home / "world"
+    return folder if folder.is_dir() else None
 
 
 def _deciding(bundles: Path, pointer: Pointer) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from serving.contracts import ModelName
+from serving.reason_codes import reason_code
 from serving.reasons import explain
 from serving.site_contracts import (
     Cannibalisation,
@@ -24,14 +25,14 @@ from serving.site_contracts import (
 )
 from serving.site_model import distances, likeness, scaled
 from serving.sites import Candidates
-from serving.siting.wording import wan, yuan
+from serving.siting.wording import percent, wan, yuan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from serving.site_contracts import SiteBody
+    from serving.site_contracts import SiteBody, SitesQuestion
     from serving.sites import SiteScorer
 
     Floats = NDArray[np.float64]
@@ -40,15 +41,16 @@ TWINS: Final = 5
 DIFFERENCES: Final = 5
 REASONS: Final = 5
 LOSERS: Final = 10
-SCALES: Final = (0.75, 1.0, 1.25)
 A_YEAR: Final = 12
+NEIGHBOURS: Final = "own_stores_unexplained_share"
+"""Stands for a feature in the reason that neighbours give, which is no column of the model."""
 
 
-def answer(scorer: SiteScorer, sites: Sequence[SiteBody]) -> SitesAnswer:
+def answer(scorer: SiteScorer, question: SitesQuestion) -> SitesAnswer:
     """The answer of `POST /v1/sites/score`."""
     manifest = scorer.manifest
     name = ModelName(task=manifest.task, version=manifest.version, feature_fingerprint=manifest.feature_fingerprint)
-    return SitesAnswer(model=name, sites=score(scorer, asked(sites)))
+    return SitesAnswer(model=name, sites=score(scorer, asked(question.sites), question.margin))
 
 
 def asked(sites: Sequence[SiteBody]) -> Candidates:
@@ -68,19 +70,25 @@ def asked(sites: Sequence[SiteBody]) -> Candidates:
     )
 
 
-def score(scorer: SiteScorer, candidates: Candidates) -> tuple[SiteAnswer, ...]:
-    """Every candidate's whole answer, each as if it alone opened."""
+def score(scorer: SiteScorer, candidates: Candidates, margin: float | None = None) -> tuple[SiteAnswer, ...]:
+    """Every candidate's whole answer, each as if it alone opened.
+
+    Args:
+        scorer: The model.
+        candidates: The sites.
+        margin: Share of sales left before rent; None for what the model's task assumes.
+    """
     matrix = scorer.matrix(candidates)
     forecast = scorer.forecast(candidates, matrix)
     added = scorer.contributions(matrix)
-    lost = {scale: scorer.lost_shares(candidates, scale) * scorer.stores.revenue_fen for scale in SCALES}
-    wider = {scale: forecast.revenue_fen * _relative(scorer, candidates, scale) for scale in SCALES}
+    times = scorer.widened(candidates, matrix)
+    lost = {scale: scorer.lost_shares(candidates, scale) * scorer.stores.revenue_fen for scale in times}
     apart = scorer.apart_km(candidates)
+    around = scorer.nearby(candidates.lat, candidates.lon)[:, 0]
     twins = _twins(scorer, matrix)
     answers = []
     for row, site_id in enumerate(candidates.site_id):
         revenue = float(forecast.revenue_fen[row])
-        reasons = explain(scorer.manifest.features, matrix[row], added[row], REASONS, partial(sales_effect, revenue))
         taken = _cannibalisation(scorer, forecast.revenue_fen[row], lost[1.0][row], apart[row])
         answers.append(
             SiteAnswer(
@@ -95,28 +103,16 @@ def score(scorer: SiteScorer, candidates: Candidates) -> tuple[SiteAnswer, ...]:
                 out_of_range=bool(forecast.out_of_range[row]),
                 distance_ratio=float(forecast.distance_ratio[row]),
                 twins=twins[row],
-                reasons=tuple(
-                    SiteReason(
-                        feature=one.feature,
-                        value=one.value,
-                        contribution=one.contribution,
-                        effect=math.expm1(one.contribution),
-                        code=one.code,
-                        usual=one.usual,
-                        sentence=one.sentence,
-                        sentence_zh=one.sentence_zh,
-                    )
-                    for one in reasons
-                ),
+                reasons=_reasons(scorer, matrix[row], added[row], float(around[row]), revenue),
                 cannibalisation=taken,
-                payback=_payback(scorer, candidates, row, taken.net_fen),
+                payback=_payback(scorer, candidates, row, taken.net_fen, margin),
                 sensitivity=tuple(
                     Sensitivity(
                         radius_scale=scale,
-                        revenue_fen=float(wider[scale][row]),
+                        revenue_fen=revenue * float(times[scale][row]),
                         lost_fen=float(lost[scale][row].sum()),
                     )
-                    for scale in SCALES
+                    for scale in times
                 ),
             )
         )
@@ -144,19 +140,43 @@ def payback_months(opening_cost_fen: float, profit_fen: float) -> float | None:
     return opening_cost_fen / profit_fen * A_YEAR if profit_fen > 0 else None
 
 
-def _relative(scorer: SiteScorer, candidates: Candidates, scale: float) -> Floats:
-    """A site's market beside the mean own store's with trade areas so wide, over the same as they are; (sites,)."""
+def _reasons(
+    scorer: SiteScorer, values: NDArray[np.float32], added: Floats, around: float, revenue_fen: float
+) -> tuple[SiteReason, ...]:
+    """What moved a forecast most, strongest first: features, and what stores around it know beyond them."""
+    effect = partial(sales_effect, revenue_fen)
+    reasons = [
+        SiteReason(
+            feature=one.feature,
+            value=one.value,
+            contribution=one.contribution,
+            effect=math.expm1(one.contribution),
+            code=one.code,
+            usual=one.usual,
+            sentence=one.sentence,
+            sentence_zh=one.sentence_zh,
+        )
+        for one in explain(scorer.manifest.features, values, added, REASONS, effect)
+    ]
+    if around:
+        reasons.append(_neighbours(around, effect(around)))
+    return tuple(sorted(reasons, key=lambda one: -abs(one.contribution))[:REASONS])
 
-    def beside(factor: float) -> Floats:
-        market = scorer.market(factor)
-        share = market.pull(candidates.spots)
-        total = market.against + market.stores.sum(axis=1)
-        alone: Floats = (market.spent[:, None] * (share / (total[:, None] + share))).sum(axis=0)
-        relative: Floats = alone / market.markets()[0].mean()
-        return relative
 
-    ratio: Floats = beside(scale) / beside(1.0)
-    return ratio
+def _neighbours(around: float, effect: tuple[str, str]) -> SiteReason:
+    share, more = percent(abs(math.expm1(around))), around > 0
+    english = f"Own stores around sell about {share} {'more' if more else 'less'} than their surroundings explain"
+    chinese = f"周边自有门店的销售比其周边条件所能解释的{'高' if more else '低'}约 {share}"
+    return SiteReason(
+        feature=NEIGHBOURS,
+        value=math.expm1(around),
+        contribution=around,
+        effect=math.expm1(around),
+        code=reason_code(NEIGHBOURS),
+        usual=0.0,
+        sentence=f"{english}; {effect[0]}.",
+        sentence_zh=f"{chinese}，{effect[1]}。",
+    )
 
 
 def _cannibalisation(scorer: SiteScorer, revenue: float, lost: Floats, apart: Floats) -> Cannibalisation:
@@ -175,13 +195,17 @@ def _cannibalisation(scorer: SiteScorer, revenue: float, lost: Floats, apart: Fl
     return Cannibalisation(stores=losses, lost_fen=total, net_fen=float(revenue) - total, rate=total / float(revenue))
 
 
-def _payback(scorer: SiteScorer, candidates: Candidates, row: int, net_fen: float) -> PayBack | None:
+def _payback(
+    scorer: SiteScorer, candidates: Candidates, row: int, net_fen: float, margin: float | None
+) -> PayBack | None:
     rent, cost = candidates.rent_fen[row] * A_YEAR, candidates.opening_cost_fen[row]
     if math.isnan(rent) or math.isnan(cost):
         return None
-    profit = float(scorer.site.margin * net_fen - rent)
+    share = scorer.site.margin if margin is None else margin
+    profit = float(share * net_fen - rent)
     return PayBack(
-        margin=scorer.site.margin,
+        margin=share,
+        margin_assumed=margin is None,
         rent_fen=float(rent),
         opening_cost_fen=float(cost),
         profit_fen=profit,

@@ -68,7 +68,7 @@ async def score_sites(
     `out_of_range` is set for places unlike any that was learned from. Sites do not know of each other: plans of several
     are another question.
     """
-    return await run_in_threadpool(answer, scorer, question.sites)
+    return await run_in_threadpool(answer, scorer, question)
 
 
 async def no_sites(_: Request, _error: Exception) -> JSONResponse:

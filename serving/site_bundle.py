@@ -8,10 +8,10 @@ import msgspec
 
 from features.place import PlaceSettings
 from serving.site_gravity import Gravity
-from serving.site_model import SiteModel
+from serving.site_model import Column, Linear, SiteModel
 
 LEARNED: Final = "learned"
-"""The stores that the model rests on: store_id, revenue_fen, log_revenue, fold, missed, barred and their features."""
+"""The stores that the model rests on: ids, places, sales, folds, what each was missed by, and their features."""
 
 
 class ForestProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,11 +24,26 @@ class ForestProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_raw_difference: float
 
 
+class Wider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ridge learned anew with trade areas so many times as wide: rings, decays and Huff's model alike.
+
+    Attributes:
+        radius_scale: How many times as wide.
+        columns: The common scale of its features.
+        ridge: On all stores.
+    """
+
+    radius_scale: float
+    columns: tuple[Column, ...]
+    ridge: Linear
+
+
 class SiteBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How what a site sells is forecast.
 
     Attributes:
         model: Constants of ridge, scale, blend and interval.
+        wider: What other widths of the trade area would have learned.
         gravity: Constants of the model of who takes from whom.
         place: How wide a site looks around, and who competes.
         formats: Formats of stores that the model knows.
@@ -40,6 +55,7 @@ class SiteBundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """
 
     model: SiteModel
+    wider: tuple[Wider, ...]
     gravity: Gravity
     place: PlaceSettings
     formats: tuple[str, ...]

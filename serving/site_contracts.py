@@ -33,6 +33,9 @@ class SitesQuestion(_Body):
     """Which candidates; each is judged as if it alone opened."""
 
     sites: Annotated[tuple[SiteBody, ...], Field(min_length=1, max_length=MOST_SITES)]
+    margin: float | None = Field(
+        default=None, gt=0, le=1, strict=True, description="Share of sales left before rent; assumed if not told."
+    )
 
 
 class Range(_Body):
@@ -90,7 +93,8 @@ class Cannibalisation(_Body):
 class PayBack(_Body):
     """When the opening cost is earned, from the chain's net sales."""
 
-    margin: float = Field(description="Share of sales left before rent; assumed by the model's task.")
+    margin: float = Field(description="Share of sales left before rent.")
+    margin_assumed: bool = Field(description="Whether the model's task assumes it, because the question told none.")
     rent_fen: float = Field(description="Of a year.")
     opening_cost_fen: float
     profit_fen: float = Field(description="Of a year: margin of net sales less rent.")
@@ -98,7 +102,7 @@ class PayBack(_Body):
 
 
 class Sensitivity(_Body):
-    """The same site if trade areas were so many times as wide."""
+    """The same site had trade areas been taken so many times as wide, in learning and in asking."""
 
     radius_scale: float
     revenue_fen: float

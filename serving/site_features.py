@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from features.place import PlaceIndex
 
 AREA: Final = "sales_floor_m2"
+SHOP: Final = (AREA, "is_format_")
+"""Features of the shop itself, which may be left open."""
 HEAT: Final = ("member_", "scan_", "active_", "spend_")
 """Features of members' scans: of years that lie before the first scan there are none, so sites are judged without."""
 

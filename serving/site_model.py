@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
+from serving.site_nearby import Nearby
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,6 +35,8 @@ MEMBERS: Final = ("ridge", "trees", "analogs")
 NEAREST_FOR_RANGE: Final = 3
 _BLOCK: Final = 1 << 21
 _SOFTEN: Final = 0.3
+_TOUCHING: Final = 1e-300
+"""Distance of stores that are alike in all: the inverses of some hundred million still add up to a number."""
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +75,7 @@ class SiteModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         smearing: Mean of exp(what held-out stores were missed by): turns the exponential of a forecast logarithm, a
             median, into a mean (Duan, "Smearing estimate", JASA 1983).
         furthest: Distance to the nearest stores, by `range_distance`, that 99 % of the stores have to the others.
+        nearby: What stores around a site add to all that; None where they tell nothing.
     """
 
     target: str
@@ -81,6 +86,7 @@ class SiteModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     neighbours: int
     smearing: float
     furthest: float
+    nearby: Nearby | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class Learned:
         fold: The fold that each was held out in.
         barred: Which stores the model without each fold did not see, shape (folds, stores).
         missed: Log revenue less what the model without its fold said.
+        left: What is left of that when the stores around, beyond its fold, have been heard; None for all of it.
     """
 
     features: NDArray[np.float32]
@@ -100,6 +107,12 @@ class Learned:
     fold: NDArray[np.int64]
     barred: NDArray[np.bool_]
     missed: Floats
+    left: Floats | None = None
+
+    @property
+    def unexplained(self) -> Floats:
+        """What each store was missed by in the end: what intervals are made of."""
+        return self.missed if self.left is None else self.left
 
 
 def scaled(columns: Sequence[Column], features: NDArray[np.float32]) -> Floats:
@@ -141,7 +154,7 @@ def nearest(apart: Floats, count: int) -> tuple[NDArray[np.intp], Floats]:
     """
     picked = np.argsort(apart, axis=1, kind="stable")[:, :count]
     far = np.take_along_axis(apart, picked, axis=1)
-    weight = 1.0 / (far + _SOFTEN * far[:, -1:] + np.finfo(np.float64).tiny)
+    weight = 1.0 / (far + _SOFTEN * far[:, -1:] + _TOUCHING)
     return picked, weight / weight.sum(axis=1, keepdims=True)
 
 

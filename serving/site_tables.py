@@ -150,6 +150,7 @@ class LearnedStores:
                 "log_revenue": learned.log_revenue,
                 "fold": learned.fold,
                 "missed": learned.missed,
+                "left": learned.unexplained,
                 "barred": learned.barred.T.tolist(),
                 **{f"feature.{name}": column for name, column in zip(names, learned.features.T, strict=True)},
             }
@@ -165,6 +166,7 @@ class LearnedStores:
             doubles(table, "fold").astype(np.int64),
             np.array(table["barred"].to_pylist(), np.bool_).T,
             doubles(table, "missed"),
+            doubles(table, "left"),
         )
         ids = tuple(str(one) for one in table["store_id"].to_pylist())
         return cls(ids, doubles(table, "lat"), doubles(table, "lon"), doubles(table, "revenue_fen"), learned)

@@ -17,9 +17,10 @@ from features.place import PlaceIndex
 from serving.bundle import Bundle
 from serving.scorer import Scorer
 from serving.site_bundle import LEARNED
-from serving.site_features import SiteFeatures
+from serving.site_features import SHOP, SiteFeatures
 from serving.site_gravity import Market, Spots
-from serving.site_model import cv_plus, fold_forecasts, log_forecast, range_distance, scaled
+from serving.site_model import cv_plus, fold_forecasts, line, log_forecast, range_distance, scaled
+from serving.site_network import Network
 from serving.site_tables import LearnedStores, demand_of, own, read_table, rivals_of, spots_of, trading, words
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from serving.bundle import Manifest
     from serving.site_bundle import SiteBundle
     from serving.site_gravity import Demand
+    from serving.site_network import NetworkSales
 
     Floats = NDArray[np.float64]
 
@@ -114,7 +116,7 @@ class Forecast:
         low_90: Of the 90 % interval.
         high_90: Likewise.
         distance_ratio: Distance to the nearest stores in standardised features, over what 99 % of stores keep.
-        out_of_range: Whether that is above 1.
+        out_of_range: Whether that is above 1, or something is unknown around the site that is known around each store.
     """
 
     revenue_fen: Floats
@@ -145,23 +147,6 @@ class OwnStores:
     from_books: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class NetworkSales:
-    """What a chain sells in a year under a plan, fen.
-
-    Attributes:
-        before_fen: Of all stores as they are.
-        total_fen: Of stores and opened sites under the plan.
-        stores_fen: Of each own store under the plan, 0 for one that closes.
-        sites_fen: Of each opened site.
-    """
-
-    before_fen: float
-    total_fen: float
-    stores_fen: Floats
-    sites_fen: Floats
-
-
 class SiteScorer:
     """The model of one bundle of sites, ready to be asked.
 
@@ -178,18 +163,29 @@ class SiteScorer:
             )
         self.site: SiteBundle = bundle.manifest.site
         self._tables = {name: read_table(content) for name, content in bundle.tables.items()}
-        maps = {name: table for name, table in self._tables.items() if name != LEARNED}
-        self.features = SiteFeatures(PlaceIndex.of(maps, self.site.place), self.site.formats)
+        self._maps = {name: table for name, table in self._tables.items() if name != LEARNED}
+        self.features = SiteFeatures(PlaceIndex.of(self._maps, self.site.place), self.site.formats)
         self._whole = Scorer(bundle)
         self._whole.check_fingerprint(self.features.declared.fingerprint())
         self._folds = [_fold_scorer(bundle, name) for name in self.site.heads]
         self.learned = LearnedStores.of(self._tables[LEARNED], self.manifest.feature_names)
         self.day = date.fromisoformat(self.site.as_of)
         self._markets: dict[float, Market] = {}
+        self._kept: tuple[Candidates, Forecast, Network] | None = None
+
+    def warmed(self) -> SiteScorer:
+        """Itself, with all made that a first answer would make: the markets and the wider views."""
+        for scale in (1.0, *(one.radius_scale for one in self.site.wider)):
+            self.market(scale)
+        self._views, self.stores  # noqa: B018 - they are kept once asked for
+        return self
 
     def matrix(self, candidates: Candidates) -> NDArray[np.float32]:
         """Features of candidates as of the day of the tables, shape (sites, features)."""
-        return self.features.matrix(
+        return self._seen(self.features, candidates)
+
+    def _seen(self, features: SiteFeatures, candidates: Candidates) -> NDArray[np.float32]:
+        return features.matrix(
             candidates.lat,
             candidates.lon,
             np.full(len(candidates.lat), np.datetime64(self.day)),
@@ -206,17 +202,60 @@ class SiteScorer:
         """
         rows = self.matrix(candidates) if matrix is None else matrix
         model, learned = self.site.model, self.learned.learned
-        mean = np.exp(self.log_revenue(rows)) * model.smearing
+        around = self.nearby(candidates.lat, candidates.lon)
+        mean = np.exp(self.log_revenue(rows) + around[:, 0]) * model.smearing
         said = fold_forecasts(model, learned, rows, np.stack([each.raw(rows) for each in self._folds], axis=1))
+        said += around[:, 1:]
         (low_80, high_80), (low_90, high_90) = (
-            np.exp(cv_plus(said, learned.fold, learned.missed, level)) for level in LEVELS
+            np.exp(cv_plus(said, learned.fold, learned.unexplained, level)) for level in LEVELS
         )
         stores = scaled(model.columns, learned.features)
         ratio = range_distance(scaled(model.columns, rows), stores) / model.furthest
-        return Forecast(mean, low_80, high_80, low_90, high_90, ratio, ratio > 1)
+        return Forecast(mean, low_80, high_80, low_90, high_90, ratio, (ratio > 1) | self._unmapped(rows))
+
+    def _unmapped(self, matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Sites around which something is unknown that is known around every store, such as off the grid; (sites,)."""
+        around = np.array([not name.startswith(SHOP) for name in self.manifest.feature_names])
+        always = around & ~np.isnan(self.learned.learned.features).any(axis=0)
+        unmapped: NDArray[np.bool_] = np.isnan(matrix[:, always]).any(axis=1)
+        return unmapped
+
+    def widened(self, candidates: Candidates, matrix: NDArray[np.float32]) -> dict[float, Floats]:
+        """How many times as much each site would sell, had trade areas been taken so many times as wide; (sites,).
+
+        The ridge was learned anew for each width, so that more people within a wider ring do not sell more by
+        themselves: what moves is how a site compares with the stores.
+
+        Args:
+            candidates: The sites.
+            matrix: Their features.
+        """
+        model = self.site.model
+        usual = line(model.whole, scaled(model.columns, matrix))
+        times = {1.0: np.ones(len(usual))}
+        for wide, features in zip(self.site.wider, self._views, strict=True):
+            rows = scaled(wide.columns, self._seen(features, candidates))
+            times[wide.radius_scale] = np.exp(line(wide.ridge, rows) - usual)
+        return dict(sorted(times.items()))
+
+    def nearby(self, lat: Floats, lon: Floats) -> Floats:
+        """What stores around places add to the logarithm: all stores, and those left without each fold.
+
+        Args:
+            lat: Degrees, WGS-84.
+            lon: Degrees, WGS-84.
+
+        Returns:
+            Shape (places, 1 + folds).
+        """
+        surface, known = self.site.model.nearby, self.learned
+        if surface is None:
+            return np.zeros((len(lat), 1 + len(self._folds)))
+        alike = surface.likeness(lat, lon, known.lat, known.lon)
+        return np.stack([surface.foretold(alike[:, heard], brought) for heard, brought in self._heard], axis=1)
 
     def log_revenue(self, matrix: NDArray[np.float32]) -> Floats:
-        """The logarithm of a mature year's revenue (a median), shape (sites,)."""
+        """The logarithm of a mature year's revenue (a median) by a site's features alone, shape (sites,)."""
         return log_forecast(self.site.model, self.learned.learned, matrix, self._whole.raw(matrix))
 
     def contributions(self, matrix: NDArray[np.float32]) -> Floats:
@@ -244,7 +283,8 @@ class SiteScorer:
                 [words(table, "format")[place] for place in young],
                 [ids[place] for place in young],
             )
-            revenue[young] = np.exp(self.log_revenue(rows)) * self.site.model.smearing
+            around = self.nearby(spots.lat[young], spots.lon[young])[:, 0]
+            revenue[young] = np.exp(self.log_revenue(rows) + around) * self.site.model.smearing
         return OwnStores(ids, spots.lat, spots.lon, revenue, known)
 
     @cached_property
@@ -260,10 +300,7 @@ class SiteScorer:
     def market(self, radius_scale: float = 1.0) -> Market:
         """Everyone who competes for the cells; with trade areas so many times as wide."""
         if radius_scale not in self._markets:
-            maps = {name: table for name, table in self._tables.items() if name != LEARNED}
-            rivals = rivals_of(maps, self.site.place, _number(self.day))
-            gravity = self.site.gravity.scaled(radius_scale)
-            self._markets[radius_scale] = Market(gravity, self.cells, rivals, spots_of(self._own))
+            self._markets[radius_scale] = self._market.widened(radius_scale)
         return self._markets[radius_scale]
 
     def catchment(self, candidates: Candidates, number: int) -> Floats:
@@ -300,28 +337,45 @@ class SiteScorer:
                 f"plan: found closed stores {unknown} that do not trade and sites {beyond} beyond {len(candidates.lat)}"
                 f" candidates in {list(opened)}; expected stores of the bundle and each candidate at most once"
             )
-        said, market = forecast or self.forecast(candidates), self.market()
-        some = list(opened)
-        pulled = market.pull(Spots(candidates.lat[some], candidates.lon[some], candidates.area_m2[some]))
-        shut = np.isin(np.array(self.stores.store_id), np.array(closed, dtype=np.str_))
-        power = market.gravity.strength
-        today, _ = market.markets()
-        stores, sites = market.markets(pulled, shut)
-        alone = np.array([market.markets(pulled[:, [one]])[1][0] for one in range(len(some))])
-        stores_fen = self.stores.revenue_fen * (stores / today) ** power * ~shut
-        sites_fen = said.revenue_fen[some] * (sites / alone) ** power
-        before = float(self.stores.revenue_fen.sum())
-        return NetworkSales(before, float(stores_fen.sum() + sites_fen.sum()), stores_fen, sites_fen)
+        return self._network(candidates, forecast).sales(list(opened), shut=np.isin(self.stores.store_id, list(closed)))
+
+    def _network(self, candidates: Candidates, forecast: Forecast | None) -> Network:
+        """Everything about candidates that no plan changes; kept for the next question about the same ones."""
+        kept = self._kept
+        if kept is None or kept[0] is not candidates or (forecast is not None and kept[1] is not forecast):
+            said = self.forecast(candidates) if forecast is None else forecast
+            made = Network.of(self.market(), candidates.spots, said.revenue_fen, self.stores.revenue_fen)
+            kept = self._kept = candidates, said, made
+        return kept[2]
 
     def apart_km(self, candidates: Candidates) -> Floats:
         """Kilometres from each candidate to each own store, shape (sites, stores)."""
         return degrees_apart_km(candidates.lat[:, None], candidates.lon[:, None], self.stores.lat, self.stores.lon)
 
     @cached_property
+    def _heard(self) -> list[tuple[NDArray[np.bool_], Floats]]:
+        """Which stores may be heard, and what each brings: of all, and without each fold."""
+        surface, known = self.site.model.nearby, self.learned
+        if surface is None:
+            return []
+        seen = [np.ones(len(known.lat), np.bool_), *~known.learned.barred]
+        missed = known.learned.missed
+        return [(one, surface.weighed(known.lat[one], known.lon[one], missed[one])) for one in seen]
+
+    @cached_property
+    def _views(self) -> tuple[SiteFeatures, ...]:
+        settings = [self.site.place.scaled(one.radius_scale) for one in self.site.wider]
+        return tuple(SiteFeatures(PlaceIndex.of(self._maps, one), self.site.formats) for one in settings)
+
+    @cached_property
+    def _market(self) -> Market:
+        rivals = rivals_of(self._maps, self.site.place, _number(self.day))
+        return Market(self.site.gravity, self.cells, rivals, spots_of(self._own))
+
+    @cached_property
     def _own(self) -> pa.Table:
         stores = self._tables["stores"]
-        maps = {name: table for name, table in self._tables.items() if name != LEARNED}
-        return rows_where(stores, own(maps, self.site.place) & trading(stores, _number(self.day)))
+        return rows_where(stores, own(self._maps, self.site.place) & trading(stores, _number(self.day)))
 
 
 def _number(day: date) -> int:

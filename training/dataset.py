@@ -79,6 +79,11 @@ class Examples:
         if not len(self.by_lot):
             object.__setattr__(self, "by_lot", np.ones(len(self.label), np.bool_))
 
+    def rows_of(self, row_id: NDArray[np.object_]) -> NDArray[np.intp]:
+        """The numbers of the rows with these keys, in the order of the rows."""
+        # Not numpy's isin: it holds every object against every other.
+        return np.flatnonzero(pc.is_in(pa.array(self.row_id), pa.array(row_id)).to_numpy(zero_copy_only=False))
+
 
 @dataclass(frozen=True)
 class Built:

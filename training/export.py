@@ -26,14 +26,16 @@ from serving.reason_codes import reason_code
 from serving.response import Changed, Fact, Response, Score, inclined
 from serving.scorer import Scorer
 from serving.shrinkage import Division, Segment, Shrinkage, Shrunk, segment_count, segments_of
-from serving.site_bundle import LEARNED, ForestProof, SiteBundle
+from serving.site_bundle import LEARNED, ForestProof, SiteBundle, Wider
 from serving.site_features import SiteFeatures
-from serving.site_gravity import AREA_UNIT_M2, Demand, Gravity, Market, Spots
+from serving.site_gravity import Demand, Gravity, Market, Near, Spots, within_reach
 from serving.site_model import Column, Learned, Linear, SiteModel, cv_plus, range_distance, scaled
 from serving.site_model import analogs as site_analogs
 from serving.site_model import line as site_line
+from serving.site_nearby import Nearby
 from serving.site_tables import LearnedStores, demand_of, own, rivals_ever, rivals_of, spots_of, trading, write_table
 from serving.sites import Candidates, SiteScorer
+from serving.telemetry.reference import reference_of
 from serving.worth import Earned, Valued, valued
 from training.calibrate import Sigmoid
 from training.graph import forest_base, write_graph
@@ -54,7 +56,6 @@ if TYPE_CHECKING:
 
 # training meets serving only here and in payoff
 __all__ = [
-    "AREA_UNIT_M2",
     "LEARNED",
     "UNPROVED",
     "Bundle",
@@ -75,6 +76,8 @@ __all__ = [
     "Linear",
     "Manifest",
     "Market",
+    "Near",
+    "Nearby",
     "OfferValues",
     "Pointer",
     "Response",
@@ -89,6 +92,7 @@ __all__ = [
     "Spots",
     "Term",
     "Valued",
+    "Wider",
     "cv_plus",
     "demand_of",
     "export",
@@ -109,6 +113,7 @@ __all__ = [
     "spots_of",
     "trading",
     "valued",
+    "within_reach",
     "write_table",
 ]
 
@@ -202,7 +207,8 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     )
     scorer = Scorer(bundles.make(root, unproved, model))
     parity = _prove(scorer, booster, calibrator, rows, edge_rows(forest, rows, generator))
-    proved = msgspec.structs.replace(unproved, parity=parity)
+    said = scorer.raw(rows) if lists else scorer.probability(rows)
+    proved = msgspec.structs.replace(unproved, parity=parity, reference=reference_of(rows, said))
     whole = bundles.make(root, proved, model)
     if effects is not None:
         whole = _with_heads(root, proved, model, effects, heads or {}, rows, generator)

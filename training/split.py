@@ -98,11 +98,13 @@ class Temporal:
         test = np.flatnonzero((as_of >= cut) & (closes_at < NEVER))
         dropped = np.setdiff1d(np.flatnonzero(as_of < cut), train)
         if not len(train) or not len(test):
+            possible = int(closes_at.min()) <= int(as_of.max())
+            mend = "name another cut with --test-from" if possible else "no cut can have both: give a longer history"
             raise DataError(
                 f"the cut at {_instant(cut):%Y-%m-%d %H:%M} UTC leaves {len(train)} rows to learn from and "
                 f"{len(test)} to test on (rows lie between {_day(as_of.min())} and {_day(as_of.max())}, "
                 f"{_closing(closes_at)}): expected some "
-                "on both sides; name another cut with --test-from"
+                f"on both sides; {mend}"
             )
         return Division(train, test, dropped, _instant(cut))
 
@@ -145,9 +147,12 @@ class Temporal:
             unlabelled = np.flatnonzero(late & ~np.isin(groups, groups[validate]))
             folds.append(Fold(fit, validate, unlabelled, np.flatnonzero(during)))
         if not folds:
+            number = len(np.unique(groups[train]))
             raise DataError(
-                f"no forward-chained fold can be made of {len(train)} rows in {len(np.unique(groups[train]))} groups: "
-                "expected groups whose labels close before later groups begin; give a longer history"
+                f"found {len(train):,} rows before the test, from {_day(as_of[train].min())} to "
+                f"{_day(as_of[train].max())}, in {number:,} group{'' if number == 1 else 's'} of {self.group}: no "
+                "forward-chained fold can be made of them; expected one group at least whose labels close before a "
+                "later one begins; give a longer history, or a later cut with --test-from"
             )
         return tuple(folds)
 

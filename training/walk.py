@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,6 +16,7 @@ from data.checks import require
 from data.errors import GateRefused, UsageError
 from data.questions import OFFERED, SENDS
 from data.steps import Steps
+from training.answer_table import answer_table
 from training.catalogue import effect_of
 from training.dataset import require_tables
 from training.effect.study import MODEL, fit_effects
@@ -146,7 +147,7 @@ class Walked:
         """The same for a person: steps, figures, the answer."""
         tables = [_steps_table(self)]
         for arrived in self.tasks.values():
-            tables += [arrived.trained.table(), _answer_table(arrived)]
+            tables += [arrived.trained.table(), answer_table(arrived.served, f"{arrived.alias}: {arrived.verdict}")]
         return tables
 
 
@@ -355,42 +356,6 @@ def _asked(fitted: Fitted, row_id: str) -> tuple[str, datetime]:
     rows = pq.read_table(fitted.built.path, columns=["row_id", "member_id", "as_of"], filters=[("row_id", "=", row_id)])
     (row,) = rows.to_pylist()
     return str(row["member_id"]), row["as_of"]
-
-
-def _answer_table(arrived: Arrived) -> Table:
-    """The answer as it came, for a person."""
-    table = Table(title="One answer over HTTP", title_justify="left", show_header=False)
-    answers = arrived.served.get("offers") or arrived.served.get("answers") or []
-    for name in ("member_id", "at", "no_offer"):
-        if name in arrived.served:
-            table.add_row(name, str(arrived.served[name]))
-    sites = arrived.served.get("sites", [])
-    for site in sites if isinstance(sites, list) else []:
-        table.add_row(str(site["site_id"]), _sold(site))
-    for answer in answers if isinstance(answers, list) else []:
-        sentences = [reason["sentence"] for reason in answer["reasons"]]
-        name = answer.get("offer_id", answer.get("row_id", "row"))
-        table.add_row(str(name), "\n".join([_verdict(answer), *sentences]))
-    table.caption = f"{arrived.alias}: {arrived.verdict}"
-    table.caption_justify = "left"
-    return table
-
-
-def _sold(site: Mapping[str, Any]) -> str:
-    """What an answer says of a site: sales with the interval, and what is left for the chain."""
-    ends, left = site["interval_90"], site["cannibalisation"]["net_fen"]
-    sold = f"{site['revenue_fen']:,.0f} fen a year, 90 % from {ends['low_fen']:,.0f} to {ends['high_fen']:,.0f}"
-    return f"{sold}; {left:,.0f} more for the chain"
-
-
-def _verdict(answer: Mapping[str, Any]) -> str:
-    """What an answer says of its row: a place in a list, or a chance with an action and its worth."""
-    if "place" in answer:
-        return f"place {answer['place']}"
-    if "expected_margin_fen" in answer:
-        margin = answer["expected_margin_fen"]
-        return f"{answer['action']}, worth {margin['mean']:.0f} fen, of it {margin['lower']:.0f} counted on"
-    return f"{answer['probability']:.3f}: {answer['action']}, worth {answer['expected_value_fen']:.0f} fen"
 
 
 def _steps_table(walked: Walked) -> Table:

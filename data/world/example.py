@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 SMALL: Final = Request(preset="world/v1", members=4_000, days=42, seed=1)
 
 
+COUPONS: Final = Request(preset="world/v1", members=2_500, days=75, seed=1)
+"""Long enough for four waves of coupons, so that some can be learned from before others are judged."""
+
+
 def small_world(root: Path) -> DataSet:
     """The tables of a made-up brand with 4 000 honest members over six weeks, written to a folder once.
 
@@ -23,4 +27,14 @@ def small_world(root: Path) -> DataSet:
         UsageError: The folder holds something else.
     """
     simulate(SMALL, root)
+    return open_folder(root)
+
+
+def coupon_world(root: Path) -> DataSet:
+    """The same for coupons: 2 500 honest members over ten weeks and a half.
+
+    Raises:
+        UsageError: The folder holds something else.
+    """
+    simulate(COUPONS, root)
     return open_folder(root)

@@ -12,6 +12,7 @@ from features.audience.filter import (
     Compare,
     InAudience,
     Known,
+    Listed,
     Not,
     Registered,
     Span,
@@ -73,6 +74,8 @@ def _of_member(condition: Filter) -> str:
             return f"{_when(condition.within, condition.before) or '已'}注册"
         case InAudience():
             return f"属于人群“{condition.name}”"
+        case Listed():
+            return f"在名单 {condition.digest[:12]} 上"
         case Known():
             return f"{_name(condition.name)}已知"
         case Compare():

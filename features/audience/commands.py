@@ -18,6 +18,7 @@ from data.command_line import (
     print_json,
     steps_of,
 )
+from data.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from features.audience.desk import Answer
@@ -34,7 +35,13 @@ AudienceArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of t
 @audience.command()
 def save(
     name: AudienceArgument,
-    filter_: FilterArgument,
+    filter_: Annotated[
+        str | None, typer.Argument(metavar="[FILTER]", help="Who belongs to it; or a list with --members.")
+    ] = None,
+    members: Annotated[
+        Path | None, typer.Option("--members", help="A list instead: text with one member id a line, or a table.")
+    ] = None,
+    top: Annotated[int | None, typer.Option("--top", min=1, help="Only the first so many of the list.")] = None,
     note: Annotated[str, typer.Option("--note", help="What it is for.")] = "",
     data: Annotated[Path | None, typer.Option("--data", help="Folder of your tables, to count it at once.")] = None,
     time_zone: ZoneOption = None,
@@ -42,12 +49,18 @@ def save(
     home: HomeOption = HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Save a filter under a name, to be used as audience("NAME") and over HTTP; with --data it is counted too."""
+    """Save a filter or a list under a name, for audience("NAME") and over HTTP; with --data it is counted too."""
     from data.command_tables import tables
+    from data.member_list import read_list
     from features.audience import desk
 
+    if (filter_ is None) == (members is None) or (top is not None and members is None):
+        raise UsageError("audience save: expected either a FILTER, or a list with --members FILE (and --top)")
     data_set = None if data is None else tables(data, time_zone, home, steps_of(as_json))
-    answer = desk.save(_library(home), name, filter_, note)
+    if members is not None:
+        answer = desk.save_list(_library(home), name, read_list(members)[:top], note)
+    else:
+        answer = desk.save(_library(home), name, filter_ or "", note)
     _say(answer if data_set is None else desk.refresh(_library(home), [name], data_set, moment_of("--at", at)), as_json)
 
 
@@ -160,3 +173,5 @@ def _say(answer: Answer, as_json: bool) -> None:  # noqa: FBT001 - the option's 
         print_json(answer.said)
     else:
         typer.echo(answer.text)
+    if answer.refusals:
+        raise DataError("\n".join(answer.refusals))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data.parts import quoted
-from features.audience.filter import AllOf, AnyOf, Bought, Compare, Everybody, Known, Not, Registered, Span
+from features.audience.filter import AllOf, AnyOf, Bought, Compare, Everybody, Known, Listed, Not, Registered, Span
 from features.audience.vocabulary import LINE_COLUMNS, TERMS, TOTALS
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def _of_member(condition: Filter, at: datetime) -> Sql:
     match condition:
         case Everybody():
             return Sql("true")
+        case Listed(path=path) if path:
+            return Sql("member_id IN (SELECT member_id FROM read_parquet(?))", (path,))
         case Known():
             return Sql(f"{quoted(condition.name)} IS NOT NULL")
         case Registered():

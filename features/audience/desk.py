@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from data.errors import DataError, UsageError
 from features.audience.chinese import sentence_zh
 from features.audience.counted import Counted, counted_of, write_counted
+from features.audience.listing import write_list
 from features.audience.parser import parse
 from features.audience.population import population
 from features.audience.problems import width_of
@@ -31,10 +33,12 @@ class Answer:
     Attributes:
         said: For machines: plain lists, numbers and texts.
         text: The same for people.
+        refusals: What could not be answered, beside the rest that was.
     """
 
     said: Mapping[str, Any]
     text: str
+    refusals: tuple[str, ...] = ()
 
 
 def size(library: Library, text: str, data_set: DataSet, at: datetime) -> Answer:
@@ -71,6 +75,12 @@ def save(library: Library, name: str, text: str, note: str) -> Answer:
     return Answer(_described(library, saved), f"saved {name}: {saved.condition}\n{sentence_zh(saved.condition)}")
 
 
+def save_list(library: Library, name: str, ids: Sequence[str], note: str) -> Answer:
+    """Save a list of members under a name."""
+    saved = library.save(name, write_list(library.folder, ids), note)
+    return Answer(_described(library, saved), f"saved {name}: {saved.condition}, {len(ids):,} members")
+
+
 def show(library: Library, name: str) -> Answer:
     """One saved audience, with what was counted of it."""
     saved = library.get(name)
@@ -80,10 +90,19 @@ def show(library: Library, name: str) -> Answer:
 
 
 def listed(library: Library) -> Answer:
-    """All saved audiences."""
-    every = [_described(library, library.get(name)) for name in library.names()]
+    """All saved audiences; one that is damaged, or refers to one that is, takes none of the others with it."""
+    every, damaged = [], {}
+    for name in library.names():
+        try:
+            every.append(_described(library, library.get(name)))
+        except (DataError, UsageError) as refusal:
+            damaged[name] = str(refusal)
     lines = [f"{one['name']:<24}  {_counted_text(one)}\n  {one['filter']}" for one in every]
-    return Answer({"audiences": every}, "\n".join(lines) or "no audience is saved yet: `shepherd audience save`")
+    return Answer(
+        {"audiences": every, "damaged": damaged},
+        "\n".join(lines) or "no audience is saved yet: `shepherd audience save`",
+        _refusals(damaged),
+    )
 
 
 def remove(library: Library, name: str) -> Answer:
@@ -97,16 +116,18 @@ def refresh(library: Library, names: Sequence[str], data_set: DataSet, at: datet
 
     Args:
         library: Where they are saved.
-        names: Which; all of them if empty.
+        names: Which; all of them if empty, without those that are damaged.
         data_set: The tables.
         at: The moment.
     """
-    chosen = [library.get(name) for name in (names or library.names())]
+    damaged = {} if names else dict(listed(library).said["damaged"])
+    chosen = [library.get(name) for name in (names or library.names()) if name not in damaged]
     with population(data_set, at) as everybody:
         for saved in chosen:
             _count(library, saved, everybody)
     said = [_described(library, saved) for saved in chosen]
-    return Answer({"audiences": said}, "\n".join(f"{one['name']:<24}  {_counted_text(one)}" for one in said))
+    lines = [f"{one['name']:<24}  {_counted_text(one)}" for one in said]
+    return Answer({"audiences": said, "damaged": damaged}, "\n".join(lines), _refusals(damaged))
 
 
 def _count(library: Library, saved: Saved, everybody: Population) -> None:
@@ -120,6 +141,11 @@ def _count(library: Library, saved: Saved, everybody: Population) -> None:
         profile=profile(everybody, chosen).as_dict(),
     )
     write_counted(found, chosen.members)
+
+
+def _refusals(damaged: Mapping[str, str]) -> tuple[str, ...]:
+    """Each with the name of whose it is, where that is not the file itself."""
+    return tuple(f"audience {name!r}: {why}" for name, why in damaged.items())
 
 
 def _described(library: Library, saved: Saved) -> dict[str, Any]:

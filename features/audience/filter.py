@@ -168,6 +168,23 @@ class InAudience(Filter):
 
 
 @dataclass(frozen=True)
+class Listed(Filter):
+    """Whether the member stands on a list that was saved with an audience.
+
+    Attributes:
+        digest: Of the list's ids, sha256: another list is another filter.
+        path: Where the list lies; found by `Library.expanded`.
+    """
+
+    digest: str
+    path: str = field(default="", compare=False, repr=False)
+
+    def __str__(self) -> str:
+        """As it is written: ``listed("...")``, with the digest."""
+        return f"listed({written(self.digest)})"
+
+
+@dataclass(frozen=True)
 class Everybody(Filter):
     """True of every member."""
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from data.errors import DataError, UsageError
-from features.audience.filter import AllOf, AnyOf, Compare, Filter, InAudience, Known, Not
+from features.audience.filter import AllOf, AnyOf, Compare, Filter, InAudience, Known, Listed, Not
+from features.audience.listing import list_path
 from features.audience.meaning import require_meaning
 from features.audience.parser import parse
-from features.audience.problems import FilterRefused, near
+from features.audience.problems import FilterProblem, FilterRefused, near
 from features.audience.segments import FEATURES
 from features.audience.vocabulary import MEMBER, SEGMENT
 
@@ -86,9 +87,10 @@ class Library:
                 f"audience {name!r}: found none of that name, expected one of {', '.join(self.names()) or 'none yet'}"
                 f"{f'; {hint}' if hint else ''}"
             ) from None
-        except (ValueError, KeyError, TypeError, FilterRefused) as error:
+        except (OSError, ValueError, KeyError, TypeError, FilterRefused) as error:
             raise DataError(
-                f"{path}: found no audience ({error}), expected what `shepherd audience save` writes; save it again"
+                f"{path}: found no audience ({error}), expected what `shepherd audience save` writes; save {name} "
+                f"again, or drop it with `shepherd audience remove {name}`"
             ) from error
 
     def save(self, name: str, condition: Filter, note: str = "") -> Saved:
@@ -96,7 +98,7 @@ class Library:
 
         Raises:
             UsageError: The name is none, the note is too long, there are too many, or it would refer to itself.
-            FilterRefused: The filter means nothing, or refers to one that is not saved.
+            FilterRefused: The filter means nothing, or refers to an audience or a list that is not saved.
         """
         require_name(name)
         require_meaning(condition, self.names())
@@ -107,7 +109,9 @@ class Library:
             raise UsageError(
                 f"found {len(names):,} saved audiences, expected at most {MOST_SAVED:,}; remove some first"
             )
+        self._require_lists(condition)
         self._require_finite(condition, name)
+        replaced = self._lists_of(name)
         body = {"format": FORMAT, "name": name, "filter": str(condition), "note": note}
         self.folder.mkdir(parents=True, exist_ok=True)
         aside = self.folder / f".{uuid4().hex}.json"
@@ -116,21 +120,20 @@ class Library:
             aside.replace(self._path(name))
         finally:
             aside.unlink(missing_ok=True)
+        self._forget(replaced)
         return Saved(name, condition, note)
 
     def remove(self, name: str) -> None:
-        """Remove an audience and what was counted of it.
+        """Remove an audience and what was counted of it, also one whose file is damaged.
 
         Raises:
             UnknownAudience: None is saved under the name.
             AudienceInUse: Others refer to it.
         """
-        self.get(name)
-        users = [
-            other
-            for other in self.names()
-            if any(isinstance(part, InAudience) and part.name == name for part in self.get(other).condition.walk())
-        ]
+        require_name(name)
+        if not self._path(name).exists():
+            self.get(name)
+        lists, users = self._lists_of(name), self._users_of(InAudience(name))
         if users:
             raise AudienceInUse(
                 f"audience {name!r}: found it in use by {', '.join(users)}, expected no other that refers to it; "
@@ -138,15 +141,17 @@ class Library:
             )
         self._path(name).unlink(missing_ok=True)
         self.members_path(name).unlink(missing_ok=True)
+        self._forget(lists)
 
     def expanded(self, condition: Filter) -> Filter:
         """A filter with saved audiences put in for their names, theirs likewise.
 
         Raises:
-            FilterRefused: It means nothing, or refers to one that is not saved.
+            FilterRefused: It means nothing, or refers to an audience or a list that is not saved.
             UsageError: One refers to itself.
         """
         require_meaning(condition, self.names())
+        self._require_lists(condition)
         self._require_finite(condition)
         return self._expanded(condition)
 
@@ -164,6 +169,35 @@ class Library:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"
+
+    def _users_of(self, part: Filter) -> list[str]:
+        """The audiences that refer to an audience or a list; those whose file is damaged refer to nothing."""
+        return [name for name in self.names() if part in self._parts_of(name)]
+
+    def _lists_of(self, name: str) -> list[Listed]:
+        return [part for part in self._parts_of(name) if isinstance(part, Listed)]
+
+    def _parts_of(self, name: str) -> tuple[Filter, ...]:
+        try:
+            return tuple(self.get(name).condition.walk())
+        except (DataError, UnknownAudience):
+            return ()
+
+    def _forget(self, lists: list[Listed]) -> None:
+        """Remove lists that no audience refers to any more."""
+        for one in lists:
+            if not self._users_of(one):
+                list_path(self.folder, one.digest).unlink(missing_ok=True)
+
+    def _require_lists(self, condition: Filter) -> None:
+        """Refuse a list that is not there."""
+        missing = [
+            FilterProblem(part.at, "a list that is not saved:", repr(part.digest), "a saved one", "save it again")
+            for part in condition.walk()
+            if isinstance(part, Listed) and not list_path(self.folder, part.digest).exists()
+        ]
+        if missing:
+            raise FilterRefused(str(condition), missing)
 
     def _require_finite(self, condition: Filter, name: str | None = None) -> None:
         """Refuse a circle of audiences, and a filter that grows out of hand when they are put in for their names."""
@@ -187,7 +221,9 @@ class Library:
     def _expanded(self, condition: Filter) -> Filter:
         match condition:
             case InAudience():
-                return self._expanded(self.get(condition.name).condition)
+                return self.expanded(self.get(condition.name).condition)
+            case Listed():
+                return replace(condition, path=str(list_path(self.folder, condition.digest)))
             case Not():
                 return Not(self._expanded(condition.part))
             case AllOf() | AnyOf():

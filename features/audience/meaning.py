@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
-from features.audience.filter import AllOf, AnyOf, Bought, Compare, InAudience, Known, Registered, Span, written
+from features.audience.filter import AllOf, AnyOf, Bought, Compare, InAudience, Known, Listed, Registered, Span, written
 from features.audience.problems import FilterProblem, FilterRefused, near
 from features.audience.tokens import UNWRITABLE
 from features.audience.vocabulary import LINE_TERMS, TERMS, TESTS_OF, TOTALS
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 MOST_CONDITIONS: Final = 200
 LONGEST_SPAN_DAYS: Final = 36_500
 LARGEST_NUMBER: Final = 10**15
+DIGEST: Final = re.compile("[0-9a-f]{64}")
 _WANTED: Final = {
     "text": 'text in double quotes, such as "tea"',
     "number": "a number",
@@ -69,6 +71,14 @@ def _faults_of(part: Filter, saved: Collection[str] | None) -> Iterator[FilterPr
         case InAudience() if saved is not None and part.name not in saved:
             hint = near(part.name, saved) or "`shepherd audience list` names them"
             yield FilterProblem(part.at, "an audience that is not saved:", repr(part.name), "a saved one", hint)
+        case Listed() if not DIGEST.fullmatch(part.digest):
+            yield FilterProblem(
+                part.at,
+                "what is no list:",
+                repr(part.digest),
+                "the 64 digits that `shepherd audience show` prints",
+                "save a list with --members",
+            )
         case AllOf() | AnyOf() if len(part.of) < 2:
             yield FilterProblem(part.at, "fewer than two joined filters", "", "two or more")
 

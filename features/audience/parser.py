@@ -27,6 +27,7 @@ from features.audience.filter import (
     Filter,
     InAudience,
     Known,
+    Listed,
     Not,
     Registered,
     Span,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 DEEPEST: Final = 40
 _TESTS: Final = ("=", "!=", "<", "<=", ">", ">=")
 _JOINS: Final = ("and", "or")
-_FORMS: Final = ("bought", "registered", "known", "audience")
+_FORMS: Final = ("bought", "registered", "known", "audience", "listed")
 
 
 def parse(text: str, saved: Collection[str] | None = None) -> Filter:
@@ -165,6 +166,10 @@ class _Reader:
                 name = self._expect("text", 'the name of a saved audience in double quotes, such as "regulars"')
                 self._sign(")")
                 return InAudience(name.word, at=form.at)
+            case "listed":
+                digest = self._expect("text", "the sha256 of a saved list in double quotes")
+                self._sign(")")
+                return Listed(digest.word, at=form.at)
         return self._with_arguments(form)
 
     def _with_arguments(self, form: Token) -> Filter | None:

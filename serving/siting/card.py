@@ -138,7 +138,8 @@ class PayBack(msgspec.Struct, frozen=True, kw_only=True):
     """When the site has earned back what opening it cost, at the forecast and at both ends of its interval.
 
     Attributes:
-        margin: What is left of a fen of sales before rent, assumed by whoever asks.
+        margin: What is left of a fen of sales before rent.
+        assumed: Whether nobody told that margin.
         rent_fen: Rent of a year.
         opening_cost_fen: What opening costs, once.
         earned_fen: Margin on the change of network sales, less rent; of a year.
@@ -148,6 +149,7 @@ class PayBack(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     margin: float
+    assumed: bool
     rent_fen: float
     opening_cost_fen: float
     earned_fen: float
@@ -229,7 +231,13 @@ class SiteCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pay_back(
-    forecast: Forecast, taken_fen: float, rent_fen_a_month: float, opening_cost_fen: float, margin: float
+    forecast: Forecast,
+    taken_fen: float,
+    rent_fen_a_month: float,
+    opening_cost_fen: float,
+    margin: float,
+    *,
+    assumed: bool = False,
 ) -> PayBack:
     """Hold what a site adds to the network against its rent and opening cost.
 
@@ -241,6 +249,7 @@ def pay_back(
         rent_fen_a_month: Rent, as the table `sites` has it.
         opening_cost_fen: Once.
         margin: What is left of a fen of sales before rent, above 0 and at most 1.
+        assumed: Whether nobody told it.
     """
     kept = 1 - taken_fen / forecast.revenue_fen if forecast.revenue_fen else 0.0
 
@@ -253,6 +262,7 @@ def pay_back(
 
     return PayBack(
         margin=margin,
+        assumed=assumed,
         rent_fen=12 * rent_fen_a_month,
         opening_cost_fen=opening_cost_fen,
         earned_fen=earned(forecast.revenue_fen),

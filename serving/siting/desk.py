@@ -122,7 +122,14 @@ def site_card(
         network_change_fen=taken.net_fen,
         pay_back=None
         if back is None
-        else pay_back(forecast, taken.lost_fen, back.rent_fen / 12, back.opening_cost_fen, back.margin),
+        else pay_back(
+            forecast,
+            taken.lost_fen,
+            back.rent_fen / 12,
+            back.opening_cost_fen,
+            back.margin,
+            assumed=back.margin_assumed,
+        ),
         sensitivity=tuple(
             Sensitivity(radius_scale=one.radius_scale, revenue_fen=one.revenue_fen, taken_fen=one.lost_fen)
             for one in sorted(answer.sensitivity, key=lambda one: one.radius_scale)
@@ -188,6 +195,8 @@ def _catchment(
     """The cells that bring money, most first; together they bring the forecast."""
     cells, share = scorer.cells, scorer.catchment(candidates, number)
     money = share * scorer.market().spent
+    if not money.any():
+        return ()
     money = money / money.sum() * revenue_fen
     order = [place for place in np.argsort(-money, kind="stable") if share[place] >= 0.001]
     return tuple(
@@ -211,6 +220,8 @@ def _near(site: Place, places: Iterable[Place]) -> tuple[Place, ...]:
 
 
 def _beyond(ratio: float) -> str:
+    if ratio <= 1:
+        return "The tables do not tell what surrounds it, as they do for every store. 缺少该地周边的数据。"
     return (
         f"What surrounds it is {ratio:.1f} times as unlike the stores learned from as they are unlike each other."
         f" 周边特征与已有门店的差异是门店之间差异的{ratio:.1f}倍。"

@@ -29,7 +29,8 @@ class Errand:
         area_m2: Its sales floor; None leaves it open.
         card: The site whose card is wanted, None for none.
         plan: The limits of the plan that is wanted, None for none.
-        margin: Share of sales left before rent, by which the plan goes; None to go by sales.
+        margin: Share of sales left before rent, by which a plan goes and a card pays back; None for plans by sales and
+            cards by what the model assumes.
     """
 
     grid: bool = False
@@ -86,7 +87,7 @@ class Errand:
         if self.grid:
             survey.grid(self.kind, self.area_m2, reach)
         if self.card is not None:
-            survey.card(Sites.of(tables["sites"]), self.card)
+            survey.card(Sites.of(tables["sites"]), self.card, self.margin)
         if self.plan is not None:
             stores = tables["stores"] if self.plan.closings else None
             closable = closable_stores(scorer, stores, rents=self.margin is not None)

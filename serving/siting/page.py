@@ -311,11 +311,12 @@ def _sensitivity(card: SiteCard) -> Markup:
     heads = [both("radius", "半径"), both("it sells", "销售"), both("taken", "分流"), both("network", "净增")]
     return element(
         "section",
-        element("h2", both("If people went less far, or further", "商圈半径敏感性")),
+        element("h2", both("Had trade areas been taken narrower, or wider", "商圈半径敏感性")),
         table(heads, rows),
         element(
             "p",
-            "Everything else as in the forecast, which is × 1. 其余条件不变，× 1 为预测值。",
+            "Learned anew with rings, decays and catchment so many times as wide; × 1 is the forecast. "
+            "按不同商圈半径重新训练所得，× 1 为预测值。",
             class_="small",
             style="margin-top:6px",
         ),
@@ -329,7 +330,7 @@ def _earnings(card: SiteCard) -> Markup:
         return Markup()
     rows = [
         [both("Change of network sales", "网络净增销售"), yuan(card.network_change_fen, signed=True)],
-        [both(f"Margin on it, {percent(back.margin)}", "毛利"), yuan(back.earned_fen + back.rent_fen, signed=True)],
+        [_margin(back), yuan(back.earned_fen + back.rent_fen, signed=True)],
         [both("Rent of a year", "年租金"), yuan(-back.rent_fen)],
         [both("Left a year", "年净收益"), yuan(back.earned_fen, signed=True)],
         [both("Opening cost, once", "一次性开店成本"), yuan(-back.opening_cost_fen)],
@@ -340,11 +341,19 @@ def _earnings(card: SiteCard) -> Markup:
     return element("section", title, table(heads, rows, total=True))
 
 
+def _margin(back: PayBack) -> Markup:
+    share = percent(back.margin)
+    if not back.assumed:
+        return both(f"Margin on it, {share}", "毛利")
+    return both(f"Margin on it, {share} assumed: put your own", "毛利（假设值，请填自己的）")
+
+
 def _foot(card: SiteCard) -> Markup:
     origin = card.provenance
     told = [f"Model {origin.model}", f"features {origin.features}", f"written {origin.written_on}", *origin.sources]
     caveat = (
-        "Intervals were checked on areas left out of the fit. Shares are Huff's; distances are as the crow flies. "
-        "区间经空间外推检验，距离为直线距离。"
+        "Intervals were checked on areas left out of the fit. Shares are Huff's, fitted to store totals, which tell "
+        "how far people go only roughly; distances are as the crow flies. "
+        "区间经空间外推检验。商圈份额由门店总额拟合，距离衰减仅为粗略估计。距离为直线距离。"
     )
     return element("footer", element("div", " · ".join(told)), element("div", caveat))

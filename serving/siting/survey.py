@@ -82,14 +82,14 @@ class Survey:
             reach(city, number, len(cities))
         self.said["cities"] = found
 
-    def card(self, sites: Sites, site_id: str) -> None:
-        """Write the card of one site, as JSON and as a page."""
+    def card(self, sites: Sites, site_id: str, margin: float | None = None) -> None:
+        """Write the card of one site, as JSON and as a page; without a margin, by the one that the model assumes."""
         known = {name: place for place, name in enumerate(sites.candidates.site_id)}
         if site_id not in known:
             listed = ", ".join(list(known)[:5])
             raise UsageError(f"--card: found {site_id!r}, expected a site of the table sites, such as {listed}")
         alone, city = sites.only(known[site_id]), sites.city[known[site_id]]
-        (answer,) = score(self.scorer, alone)
+        (answer,) = score(self.scorer, alone, margin)
         card = site_card(self.scorer, answer, alone, 0, self.around, city)
         name = f"card-{_file_name(site_id)}"
         self._write(f"{name}.json", card_json(card))

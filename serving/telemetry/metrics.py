@@ -143,8 +143,9 @@ class Metrics:
     def names(self) -> frozenset[str]:
         """Every name that `text` can hold, for dashboards and rules to be held against."""
         suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
-        described = (family for collector in self._registry._collector_to_names for family in collector.describe())  # noqa: SLF001 - it has no other way to name what it holds
-        return frozenset(family.name + suffix for family in described for suffix in suffixes[family.type])
+        return frozenset(
+            family.name + suffix for family in self._registry.collect() for suffix in suffixes[family.type]
+        )
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

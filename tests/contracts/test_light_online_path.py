@@ -87,12 +87,12 @@ from pathlib import Path
 import serving.app
 from serving.bundle import read
 from serving.site_answers import answer
-from serving.site_contracts import SiteBody
+from serving.site_contracts import SiteBody, SitesQuestion
 from serving.sites import SiteScorer
 scorer = SiteScorer(read(Path({str(tmp_path)!r}) / "site" / {version!r}))
 lat, lon = float(scorer.stores.lat.mean()), float(scorer.stores.lon.mean())
 body = SiteBody(site_id="a", lat=lat, lon=lon, area_m2=300.0, rent_fen=5_000_000, opening_cost_fen=100_000_000)
-(site,) = answer(scorer, [body]).sites
+(site,) = answer(scorer, SitesQuestion(sites=(body,))).sites
 assert site.revenue_fen > 0 and len(site.twins) == 5
 """
 

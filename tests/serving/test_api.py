@@ -473,7 +473,8 @@ def test_serving_listens_where_it_is_told(settings: Settings, monkeypatch: pytes
 
     serve(settings.bundles.parent, "127.0.0.1", 8123)
 
-    assert asked == {"title": "Shepherd", "host": "127.0.0.1", "port": 8123, "access_log": False}
+    told = {name: asked[name] for name in ("title", "host", "port", "access_log", "server_header")}
+    assert told == {"title": "Shepherd", "host": "127.0.0.1", "port": 8123, "access_log": False, "server_header": False}
 
 
 def test_a_real_server_answers_and_stops_when_told(settings: Settings, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from features.audience.counted import Counted, write_counted
 from features.audience.library import Library
+from features.audience.listing import write_list
 from features.audience.parser import parse
 from serving.app import create_app
 from serving.audiences import MOST_MEMBERS
@@ -50,6 +51,29 @@ def count(library: Library, name: str) -> None:
     write_counted(counted, pa.table({"member_id": list(MEMBERS)}))
 
 
+def test_one_damaged_audience_is_named_beside_the_others(client: Client, library: Library) -> None:
+    library.save("good", parse("everybody"))
+    library.save("bad", parse("everybody"))
+    (library.folder / "bad.json").write_text("{}")
+
+    answer = client.get("/v1/audiences")
+
+    assert answer.status_code == 200
+    assert [one["name"] for one in answer.json()["audiences"]] == ["good"]
+    assert answer.json()["damaged"] == ["bad"]
+
+
+def test_a_list_of_members_is_answered_like_a_filter(client: Client, library: Library) -> None:
+    library.save("guests", write_list(library.folder, ["m001", "m002"]))
+    count(library, "guests")
+
+    assert client.get("/v1/audiences/guests").json()["filter"].startswith('listed("')
+    assert client.get("/v1/audiences/guests/members/m001").json()["belongs"] is True
+    assert client.request("PUT", "/v1/audiences/others", json={"filter": 'audience("guests")'}).status_code == 200
+    unknown = {"filter": f'listed("{"0" * 64}")'}
+    assert client.request("PUT", "/v1/audiences/more", json=unknown).status_code == 422
+
+
 def test_what_is_put_is_saved_as_the_command_line_saves_it(client: Client, library: Library) -> None:
     written = FILTER.replace(" and ", "  and  ").replace(", ever", "")
     response = client.request("PUT", "/v1/audiences/kiwi-rivals", json={"filter": written, "note": "June"})
@@ -63,7 +87,7 @@ def test_what_is_put_is_saved_as_the_command_line_saves_it(client: Client, libra
     assert answer["note"] == "June"
     assert library.get("kiwi-rivals").condition == parse(FILTER)
     assert answer["fingerprint"] == library.fingerprint(parse(FILTER))
-    assert client.get("/v1/audiences").json() == {"audiences": [answer]}
+    assert client.get("/v1/audiences").json() == {"audiences": [answer], "damaged": []}
     assert client.request("PUT", "/v1/audiences/kiwi-rivals", json={"filter": written, "note": "June"}).json() == answer
 
 
@@ -193,4 +217,4 @@ def test_audiences_are_answered_before_any_model_is_there(settings: Settings, tm
 
     with Client(create_app(empty)) as client:
         assert client.get("/readyz").status_code == 503
-        assert client.get("/v1/audiences").json() == {"audiences": []}
+        assert client.get("/v1/audiences").json() == {"audiences": [], "damaged": []}

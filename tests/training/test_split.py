@@ -84,6 +84,13 @@ def test_an_empty_side_names_the_cut_and_the_fix():
         Temporal(test_from=_at(100)).divide(_days(1, 2, 3), _days(2, 3, 4))
 
 
+def test_too_short_a_history_is_told_from_a_wrong_cut():
+    with pytest.raises(DataError, match=r"leaves 0 rows to learn from .* no cut can have both: give a longer history"):
+        Temporal(test_from=_at(2)).divide(_days(1, 2, 3), _days(20, 21, 22))
+    with pytest.raises(DataError, match=r"found 2 rows .* in 1 group of as_of: .* give a longer history"):
+        Temporal(test_from=_at(50)).chain(_days(1, 1), _days(20, 20), np.array([0, 0]), np.arange(2))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{}, {"test_from": _at(1), "test": timedelta(days=1)}, {"test_from": datetime(2020, 1, 1)}],  # noqa: DTZ001 - the fault

@@ -373,7 +373,7 @@ def test_the_python_of_the_readme_runs_as_shown(journey, copied):
 
 
 def test_the_question_of_the_readme_is_answered(journey):
-    (asked,) = re.findall(r"curl -s http://127\.0\.0\.1:8000(\S+) .*-d '(.*)'", README.read_text(encoding="utf-8"))
+    asked, *_ = re.findall(r"curl -s http://127\.0\.0\.1:8000(\S+) .*-d '(.*)'", README.read_text(encoding="utf-8"))
     path, body = asked
     with server(journey.home) as url:
         request = urllib.request.Request(  # noqa: S310 - a loopback address

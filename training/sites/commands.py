@@ -26,7 +26,8 @@ def sites(
     city_cap: Annotated[int | None, typer.Option("--city-cap", help="Most openings in one city.")] = None,
     close: Annotated[int, typer.Option("--close", help="Most stores that the plan may close; needs --margin.")] = 0,
     margin: Annotated[
-        float | None, typer.Option("--margin", help="Share of sales left before rent; without it, plans go by sales.")
+        float | None,
+        typer.Option("--margin", help="Share of sales left before rent; else plans go by sales, cards by the model's."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from features.distance import degrees_apart_km
-from training.export import AREA_UNIT_M2, Demand, Gravity, Market, Spots
+from training.export import Demand, Gravity, Market, Near, Spots, within_reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,13 +26,12 @@ if TYPE_CHECKING:
 
 GRID: Mapping[str, Sequence[float]] = {
     "beta": (1.0, 1.3, 1.6, 1.9, 2.2, 2.6, 3.0),
-    "elsewhere": (1.0, 3.0, 6.0, 10.0, 20.0),
+    "elsewhere": (1.0, 3.0, 6.0, 10.0, 20.0, 40.0, 80.0),
     "alpha": (0.4, 0.55, 0.7, 0.85, 1.0),
     "passers": (0.0, 0.05, 0.1, 0.2, 0.4),
     "income_power": (0.0, 0.25, 0.5, 0.75, 1.0),
 }
 ROUNDS = 2
-REACH_KM = 15.0
 SURE = 0.5
 _NO_CHANGE = 1e-9
 
@@ -68,7 +66,7 @@ def calibrate(start: Gravity, demand: Demand, rivals: Spots, stores: Spots, reve
         revenue_fen: What each sells in a year, NaN where it is not known yet.
     """
     known = np.flatnonzero(~np.isnan(revenue_fen))
-    own, others = _near(start, demand, stores), _near(start, demand, rivals)
+    own, others = within_reach(demand, stores), within_reach(demand, rivals)
     tried: dict[tuple[float, ...], float] = {}
     best = start
     steps = [(name, value) for name, values in GRID.items() for value in values]
@@ -99,28 +97,7 @@ def strengthened(gravity: Gravity, demand: Demand, rivals: Spots, stores: Spots,
     return msgspec.structs.replace(gravity, strength=max(slope, 0.0), strength_error=error)
 
 
-@dataclass(frozen=True)
-class _Near:
-    """Pairs of a cell and a shop within reach of each other: places of both, hindrance, and size of the shop."""
-
-    cell: NDArray[np.intp]
-    shop: NDArray[np.intp]
-    hindrance: Floats
-    log_size: Floats
-
-    def pull(self, gravity: Gravity) -> Floats:
-        pulled: Floats = np.exp(gravity.alpha * self.log_size - gravity.beta * self.hindrance)
-        return pulled
-
-
-def _near(gravity: Gravity, demand: Demand, spots: Spots) -> _Near:
-    apart = degrees_apart_km(demand.lat[:, None], demand.lon[:, None], spots.lat, spots.lon)
-    cell, shop = np.nonzero(apart <= REACH_KM)
-    area = np.where(np.isnan(spots.area_m2), gravity.usual_area_m2, spots.area_m2)
-    return _Near(cell, shop, gravity.huff().hindrance(apart[cell, shop] * 1000.0), np.log(area[shop] / AREA_UNIT_M2))
-
-
-def _markets(gravity: Gravity, demand: Demand, own: _Near, others: _Near, stores: int) -> Floats:
+def _markets(gravity: Gravity, demand: Demand, own: Near, others: Near, stores: int) -> Floats:
     cells, pulled = len(demand.lat), own.pull(gravity)
     total = np.bincount(own.cell, pulled, cells) + np.bincount(others.cell, others.pull(gravity), cells)
     each = demand.heads(gravity) / (total + gravity.elsewhere)
@@ -130,8 +107,8 @@ def _markets(gravity: Gravity, demand: Demand, own: _Near, others: _Near, stores
 def _answer(gravity: Gravity, demand: Demand, rivals: Spots, stores: Spots, books: Books) -> tuple[float, float]:
     """Slope of log sales on what sisters change of the log market; its standard error by store (Liang and Zeger).
 
-    Within stores and months, beside what rivals change while sisters stay as on average. A store counts as mature in its own market, for
-    the ramp is out of its sales too.
+    Within stores and months, beside what rivals change while sisters stay as on average. A store counts as mature in
+    its own market, for the ramp is out of its sales too.
     """
     market = Market(gravity, demand, Spots(*(np.empty(0) for _ in range(3))), stores)
     pulled, spent = market.stores, market.spent

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 SKEWED = 1.0
+GIVE_OR_TAKE = 0.3
+"""Standard deviation of a member's weight before any store has been seen."""
 TREES: Mapping[str, float | int | str | bool] = {
     "objective": "regression",
     "learning_rate": 0.05,
@@ -132,19 +134,28 @@ def ridge(rows: Floats, target: Floats, penalty: float) -> Linear:
 def blend(said: Floats, target: Floats, usable: Sequence[int]) -> tuple[float, float, float]:
     """Weights of the members, 0 or more and of sum 1, with the smallest squared error; exact, by trying every support.
 
+    Equal weights are hard to beat, since weights that few stores tell are noise (Smith and Wallis, "A simple
+    explanation of the forecast combination puzzle", Oxford Bulletin of Economics and Statistics 2009): so a weight
+    starts from an equal one, give or take `GIVE_OR_TAKE`, and the stores have to say otherwise.
+
     Args:
         said: What each member said of stores it had not seen, shape (stores, 3).
         target: What is true of them.
         usable: The members that may have weight.
     """
+    members, alike = list(usable), 1 / len(usable)
+    missed = float(np.sqrt(((said[:, members] - target[:, None]) ** 2).mean(axis=0).min()))
+    firm = missed / GIVE_OR_TAKE
+    rows = np.vstack((said[:, members], firm * np.eye(len(members))))
+    truth = np.r_[target, np.full(len(members), firm * alike)]
     best, found = np.inf, np.zeros(said.shape[1])
-    for mask in range(1, 1 << len(usable)):
-        support = [member for place, member in enumerate(usable) if mask >> place & 1]
-        weights = _on_simplex(said[:, support], target)
-        error = float(((said[:, support] @ weights - target) ** 2).sum())
+    for mask in range(1, 1 << len(members)):
+        support = [place for place in range(len(members)) if mask >> place & 1]
+        weights = _on_simplex(rows[:, support], truth)
+        error = float(((rows[:, support] @ weights - truth) ** 2).sum())
         if (weights >= 0).all() and error < best:
             best, found = error, np.zeros(said.shape[1])
-            found[support] = weights
+            found[[members[place] for place in support]] = weights
     return float(found[0]), float(found[1]), float(found[2])
 
 

@@ -18,6 +18,7 @@ from training.record import Record, Search
 from training.sites.folds import random_folds, spatial_folds
 from training.sites.gravity import Books, calibrate, strengthened
 from training.sites.judging import compare_sites, moran, people_rule
+from training.sites.radius import widths
 from training.sites.study import fit_sites, held_out, known_stores
 from training.sites.target import HALF_A_MONTH, days_of, presence, yearly_sales
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from data.sources import DataSet
+    from training.export import Wider
     from training.sites.folds import Folds
     from training.sites.members import Stores
     from training.sites.study import Fitted, HeldOut
@@ -61,6 +63,10 @@ class Ground:
     stores: Stores
     as_of: int
 
+    def matrix(self, features: SiteFeatures) -> NDArray[np.float32]:
+        """What was known of each store when the months began that its figure rests on, shape (stores, features)."""
+        return _known(features, self.rows, self.sales)
+
     @property
     def lat(self) -> Floats:
         """Degrees of the stores learned from."""
@@ -80,6 +86,7 @@ class Forecaster:
     ground: Ground
     fitted: Fitted
     gravity: Gravity
+    wider: tuple[Wider, ...]
 
     @property
     def booster(self) -> lightgbm.Booster:
@@ -133,18 +140,15 @@ def ground_of(task: SiteTask, tables: Mapping[str, pa.Table]) -> Ground:
     rows = ours.take(sales.store)
     formats = sorted({one for one in _words(rows) if one is not None})
     features = SiteFeatures(PlaceIndex.of(maps, task.place), tuple(formats))
-    spots = spots_of(rows)
-    matrix = features.matrix(
-        spots.lat,
-        spots.lon,
-        sales.from_day.astype("datetime64[D]"),
-        spots.area_m2,
-        _words(rows),
-        rows["store_id"].to_pylist(),
-    )
+    matrix = _known(features, rows, sales)
     last = np.datetime64(int(sales.books.first_day[-1]), "D").astype("datetime64[M]") + np.timedelta64(1, "M")
     stores = known_stores(features.declared.names, matrix, np.log(sales.revenue_fen))
     return Ground(maps, sales, rows, features, stores, int(last.astype("datetime64[D]").astype(np.int64)))
+
+
+def _known(features: SiteFeatures, rows: pa.Table, sales: YearlySales) -> NDArray[np.float32]:
+    spots, days = spots_of(rows), sales.from_day.astype("datetime64[D]")
+    return features.matrix(spots.lat, spots.lon, days, spots.area_m2, _words(rows), rows["store_id"].to_pylist())
 
 
 def fit_site(task: SiteTask, data_set: DataSet, *, seed: int = 0, steps: Steps | None = None) -> FittedSites:
@@ -160,6 +164,7 @@ def fit_site(task: SiteTask, data_set: DataSet, *, seed: int = 0, steps: Steps |
     with steps.step("fit") as step:
         step.rows = len(ground.stores.log_revenue)
         fitted = fit_sites(ground.stores, folds, task.recipe, seed, _target(task))
+        wider = widths(task, ground, folds, seed)
     pairs = task.folds * (task.folds - 1)
     with steps.step("judge on held-out stretches of town", total=pairs) as step:
         held = held_out(ground.stores, folds, task.recipe, seed, without=fitted.without, advance=step.advance)
@@ -171,7 +176,7 @@ def fit_site(task: SiteTask, data_set: DataSet, *, seed: int = 0, steps: Steps |
     said = Forecasts(
         ids, ground.sales.from_day * 86_400_000_000, ground.stores.log_revenue, held, ground.stores.features
     )
-    return FittedSites(Forecaster(task, ground, fitted, gravity), said, record)
+    return FittedSites(Forecaster(task, ground, fitted, gravity, wider), said, record)
 
 
 def read_tables(data_set: DataSet) -> dict[str, pa.Table]:

@@ -112,6 +112,7 @@ def release_sites(fitted: FittedSites, root: Path, now: datetime | None = None) 
     features = ground.stores.features
     site = SiteBundle(
         model=made.model,
+        wider=model.wider,
         gravity=model.gravity,
         place=task.place,
         formats=ground.features.formats,

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from data.questions import OFFER_OUTCOMES, OFFERED, REDEEMED_IF_SENT
-from data.world.example import small_world
+from data.world.example import coupon_world
 from features.offered import DEPTH
 from features.offered import OFFERED as KNOWN
 from training.baseline import single_feature
@@ -104,7 +104,7 @@ TASK = Task(
     ),
     baselines=(single_feature("past_redemption_rate", "member_redemption_rate"),),
     slices=("kind",),
-    example=Example("world", "simulate a small world", small_world),
+    example=Example("coupon_world", "simulate a small world of coupons", coupon_world),
     walked=False,
 )
 """The chance that a sent offer is redeemed: the side of the cost. A redemption by itself earns nothing, so the table is

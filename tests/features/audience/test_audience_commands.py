@@ -7,6 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import typer.main
 from typer.testing import CliRunner
@@ -62,7 +63,7 @@ def test_the_commands_of_the_page_say_what_it_promises(told):
     folder, _ = told
     assert re.search(
         r"^\d+ of [\d,]+ members \(\d+\.\d %\) as of 2025-05-01T00:00:00\+00:00$",
-        _said(told, "audience size"),
+        _said(told, "audience size", "kiwifruit"),
         re.MULTILINE,
     )
     profile = _said(told, "audience profile")
@@ -74,9 +75,14 @@ def test_the_commands_of_the_page_say_what_it_promises(told):
     assert len(_said(told, "audience preview").rstrip().splitlines()) == 3 + 1 + 5
     assert "lift on held-out seeds" in _said(told, "lookalike")
     assert sorted(path.name for path in (folder / "var" / "audiences").iterdir()) == [
+        "alike.json",
+        "alike.parquet",
         "kiwi-rivals.json",
         "kiwi-rivals.parquet",
+        "lists",
     ]
+    assert pq.read_table(folder / "var" / "audiences" / "alike.parquet").num_rows == 500
+    assert len(list((folder / "var" / "audiences" / "lists").iterdir())) == 1
     assert (folder / "var" / "alike.parquet").exists()
 
 
@@ -134,6 +140,10 @@ def test_each_command_prints_one_json_object(told, monkeypatch):
         (("size", "everybody", "--at", "June"), 2, "--at: found 'June', expected a date"),
         (("save", "A b", "everybody"), 2, "name of an audience: found 'A b'"),
         (("save", "a", 'audience("b")'), 2, "an audience that is not saved"),
+        (("save", "a"), 2, "either a FILTER, or a list"),
+        (("save", "a", "everybody", "--top", "3"), 2, "either a FILTER, or a list"),
+        (("save", "a", "everybody", "--members", "x.txt"), 2, "either a FILTER, or a list"),
+        (("save", "a", "--members", "none.txt"), 2, "found no such file"),
         (("show", "a"), 2, "found none of that name"),
         (("remove", "a"), 2, "found none of that name"),
         (("refresh", "a"), 2, "found none of that name"),
@@ -165,6 +175,23 @@ def test_too_few_seeds_and_missing_tables_are_bad_data(told, tmp_path, monkeypat
     assert "expected at least 50" in str(few.exception)
     assert "found no table members" in str(none.exception)
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_damaged_audience_is_named_after_the_others_were_listed(tmp_path, shepherd):
+    for name in ("good", "bad"):
+        assert shepherd("audience", "save", name, "everybody", folder=tmp_path).returncode == 0
+    (tmp_path / "var" / "audiences" / "bad.json").write_text("{")
+
+    done, plain = (shepherd("audience", "list", *words, folder=tmp_path) for words in (("--json",), ()))
+
+    assert done.returncode == plain.returncode == 3
+    said = json.loads(done.stdout)
+    assert [one["name"] for one in said["audiences"]] == ["good"]
+    assert list(said["damaged"]) == ["bad"]
+    assert plain.stdout.startswith("good ")
+    assert "save bad again, or drop it with `shepherd audience remove bad`" in plain.stderr
+    assert shepherd("audience", "remove", "bad", folder=tmp_path).returncode == 0
+    assert shepherd("audience", "list", folder=tmp_path).returncode == 0
 
 
 def test_old_data_are_pointed_out(told, monkeypatch):

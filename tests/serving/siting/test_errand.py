@@ -156,7 +156,9 @@ def test_a_card_takes_over_what_the_scorer_said(town, tables):
         ),
         reasons=(),
         cannibalisation=Cannibalisation(stores=(loss,), lost_fen=1.2e7, net_fen=1.08e8, rate=0.1),
-        payback=PayBack(margin=0.25, rent_fen=1.2e7, opening_cost_fen=1e7, profit_fen=1.5e7, months=8.0),
+        payback=PayBack(
+            margin=0.25, margin_assumed=True, rent_fen=1.2e7, opening_cost_fen=1e7, profit_fen=1.5e7, months=8.0
+        ),
         sensitivity=(),
     )
     card = site_card(town, answer, sites.candidates, 1, surroundings_of(town, tables, "2025-06-01"), "West")

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from serving.front import stand_before
+from serving.telemetry.metrics import Metrics
 from serving.telemetry.spans import Spans, open_spans
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def test_a_request_is_a_span_of_its_route_and_of_its_caller(monkeypatch: pytest.
     assert isinstance(spans, Spans)
     monkeypatch.setattr("serving.front.open_spans", lambda _: spans)
     app = FastAPI()
-    stand_before(app, spans_to="http://collector:4318")
+    stand_before(app, Metrics(), spans_to="http://collector:4318")
 
     async def ask() -> Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://s") as asking:

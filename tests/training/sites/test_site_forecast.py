@@ -12,9 +12,9 @@ from data.errors import DataError
 from features.distance import degrees_apart_km
 from serving.site_answers import payback_months
 from serving.site_gravity import Demand, Gravity, Market, Spots
-from serving.site_model import cv_plus
+from serving.site_model import cv_plus, nearest
 from training.sites.folds import random_folds, spatial_folds
-from training.sites.members import Recipe, blend
+from training.sites.members import GIVE_OR_TAKE, Recipe, blend
 from training.sites.study import fit_sites, held_out, known_stores
 from training.sites.target import Maturity, yearly_sales
 
@@ -65,11 +65,32 @@ def test_no_weights_on_the_simplex_are_better_than_the_blend(seed):
     said, truth = draw.normal(size=(30, 3)), draw.normal(size=30)
     found = np.array(blend(said, truth, (0, 1, 2)))
     others = draw.dirichlet(np.ones(3), size=200)
-    errors = ((others @ said.T - truth) ** 2).sum(axis=1)
+    firm = ((said - truth[:, None]) ** 2).mean(axis=0).min() / GIVE_OR_TAKE**2
+
+    def error(weights):
+        return ((weights @ said.T - truth) ** 2).sum(axis=-1) + firm * ((weights - 1 / 3) ** 2).sum(axis=-1)
 
     assert found.min() >= 0
     assert found.sum() == pytest.approx(1)
-    assert ((said @ found - truth) ** 2).sum() <= errors.min() + 1e-9
+    assert error(found) <= error(others).min() + 1e-9
+
+
+def test_few_stores_leave_the_weights_alike_and_many_tell_them_apart():
+    draw = np.random.default_rng(4)
+    truth = draw.normal(size=4_000)
+    said = truth[:, None] + np.array([0.2, 0.4, 0.4]) * draw.normal(size=(4_000, 3))
+    few, many = (np.array(blend(said[:rows], truth[:rows], (0, 1, 2))) for rows in (4, 4_000))
+
+    assert np.abs(few - 1 / 3).max() < 0.2
+    assert many == pytest.approx([2 / 3, 1 / 6, 1 / 6], abs=0.03)
+    assert blend(said, truth, (0, 2))[1] == 0
+
+
+def test_stores_that_are_alike_in_all_are_averaged():
+    picked, counts = nearest(np.zeros((2, 12)), 8)
+
+    assert picked.shape == (2, 8)
+    assert counts == pytest.approx(np.full((2, 8), 1 / 8))
 
 
 def test_cv_plus_takes_the_order_statistics_of_the_paper():

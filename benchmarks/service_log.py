@@ -1,0 +1,128 @@
+"""A service's log of any size, written without the service: many scans of many members, as it would have logged them.
+
+Only the decisions' records are left out, which recovery does not read: ten million of them are 25 GB. Scans follow a
+small world's, each of a member in turn, over the days of the longest window, so that the state has to hold them all.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.dataset import dataset
+
+from serving.ledger.ledger import Entry, Ledger, following
+from serving.live.bodies import ScanBody, content
+from serving.live.intake import Intake
+from serving.live.registers import Registers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+DAYS: Final = 28
+_COMMIT: Final = 100
+_NETWORKS: Final = 200_000
+_TABLES: Final = ("batches", "campaigns", "products")
+_CITIES: Final = ("Shenyang", "Guangzhou", "Chengdu", "Wuhan")
+_TEMPLATES: Final = 10_000
+
+
+def bodies(world: Path, scan_id: str) -> list[bytes]:
+    """The scans of a world as callers send them, each under the id that is given."""
+    table = dataset(world / "scans").to_table()
+    rows = table.select([name for name in table.column_names if name != "received_at"]).to_pylist()
+    return [
+        json.dumps(
+            {
+                name: value.isoformat() if isinstance(value, datetime) else value
+                for name, value in row.items()
+                if value is not None
+            }
+            | {"scan_id": scan_id}
+        ).encode()
+        for row in rows
+    ]
+
+
+def write_tables(world: Path, folder: Path, members: int) -> None:
+    """The registers of a world for as many members."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _TABLES:
+        pq.write_table(dataset(_path(world, name)).to_table(), folder / f"{name}.parquet")
+    joined = datetime.now(UTC) - timedelta(days=400)
+    table = pa.table(
+        {
+            "member_id": [_member(number) for number in range(members)],
+            "registered_at": pa.array(
+                [joined + timedelta(seconds=number) for number in range(members)], pa.timestamp("us", tz="UTC")
+            ),
+            "phone_prefix": [f"1{3_000_000_000 + number // 7}"[:7] for number in range(members)],
+            "city": [_CITIES[number % len(_CITIES)] for number in range(members)],
+        }
+    )
+    pq.write_table(table, folder / "members.parquet")
+
+
+def write_log(world: Path, tables: Path, folder: Path, *, scans: int, members: int) -> None:
+    """Log scans of members in turn, evenly over the last `DAYS` days, in commits of 100; finds a whole log again."""
+    done = folder.with_suffix(".json")
+    if done.exists() and json.loads(done.read_text()) == {"scans": scans, "members": members}:
+        return
+    ledger = Ledger.open(folder)
+    try:
+        intake = Intake(Registers.read(tables), ledger.vault)
+        templates = [msgspec.json.decode(body, type=ScanBody) for body in bodies(world, "S")[:_TEMPLATES]]
+        step = DAYS * 86_400 * 1_000_000 // scans
+        entries = _entries(ledger, intake, templates, scans, members, step)
+        batch: list[Entry] = []
+        for entry in entries:
+            batch.append(entry)
+            if len(batch) == _COMMIT:
+                ledger.commit(batch)
+                batch = []
+        if batch:
+            ledger.commit(batch)
+    finally:
+        ledger.close()
+    done.write_text(json.dumps({"scans": scans, "members": members}))
+
+
+def _entries(  # noqa: PLR0913 - what a log is made of
+    ledger: Ledger, intake: Intake, templates: Sequence[ScanBody], scans: int, members: int, step: int
+) -> Iterator[Entry]:
+    place, vault = ledger.last, ledger.vault
+    begun = time.time_ns() // 1_000 - scans * step
+    for number in range(place.sequence, scans):
+        template, owner = templates[number % len(templates)], number % members
+        scan = msgspec.structs.replace(
+            template,
+            scan_id=f"B{number:012d}",
+            member_id=_member(owner),
+            device_id=f"D{owner:09d}",
+            ip=_address(number % _NETWORKS),
+            code_id=f"C{number:012d}",
+        )
+        place = following(place, begun + number * step)
+        member = vault.member(_member(owner))
+        event = intake.scan(scan, place.seen_at, member.alias)
+        identity, digest = vault.identity("scans", scan.scan_id), vault.digest(content(scan))
+        yield Entry(place.sequence, place.seen_at, "scans", identity, digest, (("scans", event),), member, b"")
+
+
+def _member(number: int) -> str:
+    return f"M{number:09d}"
+
+
+def _address(number: int) -> str:
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def _path(world: Path, name: str) -> Path:
+    folder = world / name
+    return folder if folder.is_dir() else world / f"{name}.parquet"

@@ -1,0 +1,1 @@
+"""Scans judged as they come: registers, events in, one order, models that change while they serve, the hot path."""
