@@ -1,4 +1,4 @@
-"""Requests over HTTP/1.1 as fast as they are answered, or at a fixed rate: a process of its own, for a server beside it.
+"""Requests over HTTP/1.1 as fast as they are answered, or at a fixed rate, from a process of its own.
 
     python -m benchmarks.load < question.json    # what `Load.asked` writes; prints one JSON object
 
@@ -10,6 +10,7 @@ every connection asks again once it is answered (closed loop). Servers are on th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -33,7 +34,7 @@ _HOST: Final = "127.0.0.1"
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length:"
 _NO_ANSWER: Final = 0
-_MOST_CONNECTIONS: Final = 1_024
+_INSTANT: Final = 1e-9
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Load:
         port: Where it listens on this machine.
         path: What is asked for, by POST.
         bodies: A file with a body a line, asked in turn; each `MARK` in one becomes the request's number.
-        connections: How many ask at once; at a fixed rate how many there are at the start, and up to 1,024 where a
-            server keeps them waiting.
+        connections: How many ask at once; at a fixed rate how many there are at the start.
+        most: How many there are at most, at a fixed rate, where a server keeps them waiting.
         seconds: How long is measured.
         warm: How long it is asked before, without being measured.
         rate: Requests a second; 0 for as fast as they are answered.
@@ -68,6 +69,7 @@ class Load:
     patience: float = 10.0
     start: int = 0
     core: int | None = None
+    most: int = 1_024
 
     def measured(self) -> dict[str, Any]:
         """Ask, in a process of its own: see `Heard.as_dict`.
@@ -75,7 +77,7 @@ class Load:
         Raises:
             RuntimeError: The process failed, or nothing was asked at all.
         """
-        done = subprocess.run(  # noqa: S603 - ourselves
+        done = subprocess.run(
             [sys.executable, "-m", "benchmarks.load"],
             input=json.dumps(asdict(self)),
             capture_output=True,
@@ -108,7 +110,7 @@ class Heard:
 
     def hear(self, due: float, now: float, status: int, body: bytes) -> None:
         """Take down one answer; status 0 for none."""
-        good = status == 200 and (not self._good or self._good in body)  # noqa: PLR2004 - HTTP
+        good = status == 200 and (not self._good or self._good in body)
         self._answers.append((due, now, status, good))
 
     def as_dict(self, begun: float, ended: float) -> dict[str, Any]:
@@ -184,7 +186,7 @@ class _Connection(asyncio.Protocol):
         else:
             self._load.idle(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         self._load.lost(self._due)
         self._due = 0.0
 
@@ -199,6 +201,7 @@ class _Loading:
         self._owed: deque[float] = deque()
         self._open = 0
         self._stopped = False
+        self._nothing_waits = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.listener = Heard(load.good.encode())
         self.waiting = 0
@@ -214,11 +217,17 @@ class _Loading:
             await asyncio.sleep(ended - time.perf_counter())
         self._stopped = True
         late = time.perf_counter() + self._load.patience
-        while (self.waiting or self._owed) and time.perf_counter() < late:
-            await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled(), self._load.patience)
         for _ in range(self.waiting + len(self._owed)):
-            self.listener.hear(ended - 1e-9, late, _NO_ANSWER, b"")
+            self.listener.hear(ended - _INSTANT, late, _NO_ANSWER, b"")
         return self.listener.as_dict(begun, ended) | {"connections": self._open}
+
+    async def _settled(self) -> None:
+        """Returns once nothing is waited for."""
+        self._nothing_waits.clear()
+        if self.waiting or self._owed:
+            await self._nothing_waits.wait()
 
     async def _at_a_rate(self, begun: float, ended: float) -> None:
         number = 0
@@ -233,7 +242,7 @@ class _Loading:
             self._ask(self._free.popleft(), due)
             return
         self._owed.append(due)
-        if self._open < _MOST_CONNECTIONS and len(self._tasks) < len(self._owed):
+        if self._open < self._load.most and len(self._tasks) < len(self._owed):
             task = asyncio.ensure_future(self._connect())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -263,6 +272,7 @@ class _Loading:
         """An answer came."""
         self.waiting -= 1
         self.listener.hear(due, time.perf_counter(), status, body)
+        self._tell()
 
     def lost(self, due: float) -> None:
         """A connection was closed, perhaps while it waited for an answer."""
@@ -271,10 +281,15 @@ class _Loading:
         if due:
             self.waiting -= 1
             self.listener.hear(due, time.perf_counter(), _NO_ANSWER, b"")
+            self._tell()
         if not self._stopped:
             task = asyncio.ensure_future(self._connect())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _tell(self) -> None:
+        if self._stopped and not self.waiting and not self._owed:
+            self._nothing_waits.set()
 
 
 def _requests(load: Load) -> Iterator[bytes]:
@@ -288,8 +303,8 @@ def _requests(load: Load) -> Iterator[bytes]:
 
 
 def _request(load: Load, body: bytes) -> bytes:
-    head = f"POST {load.path} HTTP/1.1\r\nHost: {_HOST}\r\nContent-Type: {load.kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    said = f"Host: {_HOST}\r\nContent-Type: {load.kind}\r\nContent-Length: {len(body)}"
+    return f"POST {load.path} HTTP/1.1\r\n{said}\r\n\r\n".encode() + body
 
 
 def main() -> None:

@@ -16,14 +16,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ _PINS: Final = {
 }
 _HOST: Final = "127.0.0.1"
 _LONGEST_START: Final = 180.0
-_ONE_THREAD: Final = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+_ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 _BENTO: Final = '''"""Scores rows with the graph beside it."""
 
@@ -121,7 +121,7 @@ class Running:
 
     def ask(self, path: str, body: bytes | None = None) -> bytes:
         """One answer."""
-        request = urllib.request.Request(  # noqa: S310 - this machine
+        request = urllib.request.Request(
             f"http://{_HOST}:{self.port}{path}", body, {"Content-Type": "application/json"} if body else {}
         )
         with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310 - this machine
@@ -328,6 +328,4 @@ def _or_null(row: NDArray[np.float32]) -> list[float | None]:
 
 
 def _log_odds(probability: float) -> float:
-    from math import log  # noqa: PLC0415
-
     return log(probability / (1 - probability))

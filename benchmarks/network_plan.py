@@ -7,6 +7,8 @@ integer programme picks one set a city under the common number and budget.
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -60,6 +62,22 @@ def consultant(city: City, reach_km: float = RULE_KM) -> Worth:
     apart = great_circle_km(city.lat[:, None], city.lon[:, None], city.site_lat, city.site_lon)
     people = city.population @ (apart <= reach_km)
     return lambda chosen: float(people[list(chosen)].sum())
+
+
+def revealed(city: City) -> Worth:
+    """What the truth would say of a set of sites if it knew neither their hidden quality nor anybody's taste.
+
+    No map tells more: what is left to the best plan is luck, but for what members' scans could say of taste.
+    """
+    seen = copy(city)
+    seen.streets = tuple(
+        replace(streets, land=replace(streets.land, taste=np.ones_like(streets.land.taste))) for streets in city.streets
+    )
+    seen.sites = tuple(
+        replace(sites, shops=replace(sites.shops, quality=np.zeros_like(sites.shops.quality))) for sites in city.sites
+    )
+    oracle = Oracle(seen)
+    return lambda chosen: oracle.network(sites=chosen)
 
 
 def best_plan(worth: Worth, rules: Rules) -> Chosen:
@@ -117,7 +135,7 @@ def measure(scorer: SiteScorer, city: City) -> dict[str, float]:
         city: The same world's cities, of which the model knows the tables alone.
 
     Returns:
-        `model`, `consultant` and `truth` (our search told the truth), each as a share of the best plan.
+        `model`, `consultant`, `revealed` and `truth` (our search told the truth), each as a share of the best plan.
     """
     shops = [sites.shops for sites in city.sites]
     names = city.settings.stores.formats
@@ -132,7 +150,7 @@ def measure(scorer: SiteScorer, city: City) -> dict[str, float]:
     def sells(chosen: Chosen) -> float:
         return scorer.network(candidates, chosen, forecast=forecast).total_fen
 
-    return plan_shares(city, {"model": sells, "consultant": consultant(city)})
+    return plan_shares(city, {"model": sells, "consultant": consultant(city), "revealed": revealed(city)})
 
 
 def _one_a_city(gain: np.ndarray, sets: list[Chosen], home: np.ndarray, rules: Rules) -> list[int]:

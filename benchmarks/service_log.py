@@ -93,7 +93,7 @@ def write_log(world: Path, tables: Path, folder: Path, *, scans: int, members: i
     done.write_text(json.dumps({"scans": scans, "members": members}))
 
 
-def _entries(  # noqa: PLR0913 - what a log is made of
+def _entries(
     ledger: Ledger, intake: Intake, templates: Sequence[ScanBody], scans: int, members: int, step: int
 ) -> Iterator[Entry]:
     place, vault = ledger.last, ledger.vault

@@ -55,7 +55,7 @@ ROW: Final = "/v1/fraud/score"
 CONNECTIONS: Final = 32
 OURS: Final = "ours"
 PEERS: Final = ("mlflow", "bentoml", "mlserver")
-_RECORDED: Final = '"degraded":"none","recorded":true'
+RECORDED: Final = '"degraded":"none","recorded":true'
 _LARGEST_GAP: Final = 1e-9
 _SERVER_CORE, _LOAD_CORE = 0, 1
 _ROWS: Final = 500
@@ -152,15 +152,13 @@ class Bench:
 def score_only(bench: Bench) -> dict[str, Any]:
     """Bare scores a second of ours and of the peers, in interleaved rounds; and what each takes a request."""
     served, sizes = bench.served, bench.sizes
-    scorer = Scorer(read(resolve(served.bundles, "fraud", "champion")))
-    rows = served.rows()[:_ROWS]
-    ours = [_by_name(scorer.manifest.feature_names, row) for row in rows]
+    scorer, rows = _scorer(bench), served.rows()[:_ROWS]
     known = peers(served, cut(served.onnx.read_bytes(), ("raw",)), bench.environments, bench.folder)
     missing = {name: why for name, why in known.items() if isinstance(why, str)}
     asked: dict[str, tuple[Running, str, Path]] = {}
     with ExitStack() as stack:
         server = stack.enter_context(bench.service("rows"))
-        asked[OURS] = (server, ROW, bench.written(OURS, ours))
+        asked[OURS] = (server, ROW, bench.written(OURS, row_bodies(bench)))
         for name, peer in known.items():
             if isinstance(peer, ModelServer):
                 its = stack.enter_context(peer.started(bench.cores[0]))
@@ -195,20 +193,20 @@ def score_only(bench: Bench) -> dict[str, Any]:
 
 
 def decisions(bench: Bench) -> dict[str, Any]:
-    """Full decisions a second at 32 connections; milliseconds at half of that; and what comes of twice and five times."""
+    """Full decisions a second at 32 connections; milliseconds at half of that; what comes of twice and five times."""
     sizes = bench.sizes
     with bench.service(f"decisions-{time.time_ns()}") as server:
         rounds = []
         for _ in range(sizes.rounds):
-            load = bench.load(server, SCAN, bench.scans(), good=_RECORDED)
+            load = bench.load(server, SCAN, bench.scans(), good=RECORDED)
             rounds.append(_round(load, server))
         capacity = median(one["per_second"] for one in rounds)
-        steady = bench.load(server, SCAN, bench.scans(), good=_RECORDED, connections=CONNECTIONS)
+        steady = bench.load(server, SCAN, bench.scans(), good=RECORDED, connections=CONNECTIONS)
         half = steady.times(capacity / 2, sizes.steady, sizes.steady_warm).measured()
         half["load_average"] = load_average()
         pressed = {}
         for times in (2, 5):
-            load = bench.load(server, SCAN, bench.scans(), good=_RECORDED)
+            load = bench.load(server, SCAN, bench.scans(), good=RECORDED)
             found = load.times(times * capacity, sizes.pressed, sizes.warm).measured()
             pressed[f"times_{times}"] = {
                 "goodput_share_of_peak": round(found["good_per_second"] / capacity, 3),
@@ -241,7 +239,7 @@ def large(bench: Bench) -> dict[str, Any] | str:
     # Killed before it ever wrote its state down: everything comes back from the log.
     with bench.service("large", tables) as server:
         from_log, log_load = server.seconds, load_average()
-        load = bench.load(server, SCAN, bench.scans(), good=_RECORDED)
+        load = bench.load(server, SCAN, bench.scans(), good=RECORDED)
         before = load.measured()
         server.process.send_signal(signal.SIGKILL)
         server.process.wait()
@@ -250,7 +248,7 @@ def large(bench: Bench) -> dict[str, Any] | str:
         tail, tail_load = server.seconds, load_average()
     # Ended in good order, and started again.
     with bench.service("large", tables) as server:
-        load = bench.load(server, SCAN, bench.scans(), good=_RECORDED)
+        load = bench.load(server, SCAN, bench.scans(), good=RECORDED)
         return {
             "memory_bytes": resident_bytes(server),
             "start_seconds": round(server.seconds, 2),
@@ -378,6 +376,16 @@ def _round(load: Load, server: Running) -> dict[str, Any]:
         "cpu_us": round((cpu_seconds(server) - before) / max(answers, 1) * 1e6),
         "load_average": load_average(),
     }
+
+
+def row_bodies(bench: Bench) -> list[bytes]:
+    """Rows of features as our callers send them."""
+    names = _scorer(bench).manifest.feature_names
+    return [_by_name(names, row) for row in bench.served.rows()[:_ROWS]]
+
+
+def _scorer(bench: Bench) -> Scorer:
+    return Scorer(read(resolve(bench.served.bundles, "fraud", "champion")))
 
 
 def _by_name(names: tuple[str, ...], row: NDArray[np.float32]) -> bytes:

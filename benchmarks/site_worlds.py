@@ -3,7 +3,8 @@
 The truth (`truth/` beside the tables) judges and teaches nothing. Held-out figures are those of compact stretches of
 town; what folds at random would have claimed stands beside them, and the consultant's rule: sales follow the people
 within one kilometre. `plan_share` is the part of the best plan's true gain that the model's plan brings
-(`benchmarks.network_plan`).
+(`benchmarks.network_plan`); `revealed_plan_share` that of the truth without sites' hidden quality and anybody's taste,
+which no map tells.
 
     python -m benchmarks.site_worlds            # five worlds of world/v1
     python -m benchmarks.site_worlds --quick    # one
@@ -107,6 +108,7 @@ def _world(folder: Path) -> dict[str, Interval]:
         **_sites(scorer, data_set, folder),
         "plan_share": _alone(shares["model"]),
         "rule_plan_share": _alone(shares["consultant"]),
+        "revealed_plan_share": _alone(shares["revealed"]),
         "truth_told_plan_share": _alone(shares["truth"]),
     }
     print(folder.name, json.dumps(as_dicts(found)), file=sys.stderr, flush=True)

@@ -24,6 +24,7 @@ from serving.contracts import (
 from serving.decisions import thresholds
 from serving.edge import refusal
 from serving.holdout import Lottery
+from serving.ledger.record import Record
 from serving.offer_desk import OfferDesk
 from serving.recommender import Recommender
 from serving.rows import Columns, RowsRefused, answer_rows
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
 
     from serving.bundle import Manifest
+    from serving.live.service import LiveService
     from serving.payoff import Payoff
     from serving.scorer import Scorer
     from serving.sites import SiteScorer
@@ -113,6 +115,7 @@ async def offers(
         ),
     ],
     recommender: Asked,
+    request: Request,
     question: Annotated[OffersQuestion | None, Body(openapi_examples=_EXAMPLES)] = None,
 ) -> OffersAnswer | DecisionAnswer:
     """Decide which offer of the running campaigns a known member gets, at most one, and say why not the others.
@@ -123,7 +126,9 @@ async def offers(
     redeemed. `no_offer` is set when nothing should be sent. The same question to the same model gives the same bytes.
     """
     asked = question or OffersQuestion()
-    return recommender.answer(member_id, asked.at or datetime.now(UTC), asked.limit)
+    answer = recommender.answer(member_id, asked.at or datetime.now(UTC), asked.limit)
+    await _keep(request, answer, {"member_id": member_id, "at": answer.at.isoformat(), "limit": asked.limit}, member_id)
+    return answer
 
 
 @router.post(
@@ -166,8 +171,11 @@ async def livez() -> StateAnswer:
 
 
 @router.get("/readyz", summary="Whether questions are answered", responses={503: {"model": ErrorAnswer}})
-async def readyz(_: Ready) -> StateAnswer:
-    """Answer 200 when model and rows are loaded; send traffic only then."""
+async def readyz(_: Ready, request: Request) -> StateAnswer:
+    """Answer 200 when models, rows, and where scans are judged state and log are there; send traffic only then."""
+    obstacle = request.app.state.scans_obstacle()
+    if obstacle:
+        raise NotReady(obstacle)
     return StateAnswer(status="ready")
 
 
@@ -206,6 +214,23 @@ async def not_ready(request: Request, error: Exception) -> JSONResponse:
         where="service", found=reason, expected="a model and the rows it scores", fix="ask /readyz, then try again"
     )
     return refusal(503, "The service is not ready.", [problem], {"retry-after": "5"})
+
+
+async def _keep(
+    request: Request, answer: OffersAnswer | DecisionAnswer, asked: dict[str, object], member_id: str
+) -> None:
+    """Let the log keep an answer, where there is one."""
+    live: LiveService | None = request.app.state.live
+    if live is not None:
+        record = Record(
+            decision_id=answer.decision_id,
+            task=answer.model.task,
+            version=answer.model.version,
+            request=asked,
+            features=b"",
+            answer=answer.model_dump_json().encode(),
+        )
+        await live.keep(record, member_id)
 
 
 def _loaded(manifest: Manifest, lottery: Lottery | None = None) -> LoadedModel:

@@ -90,6 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.desk = Desk({}, None, "the service is starting")
     app.state.live = None
+    app.state.scans_obstacle = lambda: _scans_obstacle(app, chosen)
     app.state.audiences = Library(chosen.audiences)
     app.include_router(live_routes)
     app.include_router(site_routes)
@@ -163,6 +164,15 @@ def open_live(settings: Settings, metrics: Metrics | None = None) -> LiveService
     except ShepherdError as error:
         _logger.error("scans are not judged: %s", error)  # noqa: TRY400 - the message says all
         return None
+
+
+def _scans_obstacle(app: FastAPI, settings: Settings) -> str:
+    """Why scans are not judged though they should be; empty where they are, or need not be."""
+    live: LiveService | None = app.state.live
+    if live is not None:
+        return live.obstacle
+    wanted = (settings.bundles / settings.scan_task / settings.pointer).is_file()
+    return "scans are not judged: the log of the service says why" if wanted else ""
 
 
 def _scan_desk(app: FastAPI) -> ScanDesk | None:

@@ -205,6 +205,13 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     parity: dict[str, float]
 
 
+class EventsAnswer(msgspec.Struct, frozen=True):
+    """How many rows were taken in now, and how many had come before and count once."""
+
+    recorded: int
+    repeated: int
+
+
 class _Sites(msgspec.Struct, frozen=True):
     sites: tuple[SiteAnswer, ...]
 
@@ -234,7 +241,7 @@ class Client:
         transport: What carries requests; the network if not given.
     """
 
-    def __init__(  # noqa: PLR0913 - where, who, how long, how often
+    def __init__(
         self,
         address: str,
         key: str | None = None,
@@ -249,9 +256,11 @@ class Client:
         self._tries, self._sleep = max(1, tries), sleep
 
     def __enter__(self) -> Self:
+        """Itself, to be closed at the end."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the connections."""
         self.close()
 
     def close(self) -> None:
@@ -290,14 +299,9 @@ class Client:
         """Forecast up to 100 candidates for stores, in their order; errors as `score`."""
         return self._post("/v1/sites/score", {"sites": list(sites)}, _Sites).sites
 
-    def events(self, rows: Mapping[str, Sequence[Mapping[str, object]]]) -> dict[str, Any]:
-        """Send rows by table; sent again under their ids they count once; errors as `score`.
-
-        Returns:
-            How many were taken in now, and how many had come before.
-        """
-        found: dict[str, Any] = self._post("/v1/events", rows, dict[str, Any])
-        return found
+    def events(self, rows: Mapping[str, Sequence[Mapping[str, object]]]) -> EventsAnswer:
+        """Send rows by table, all or none; sent again under their ids they count once; errors as `score`."""
+        return self._post("/v1/events", rows, EventsAnswer)
 
     def batch(self, task: str, rows: Iterable[Mapping[str, object]]) -> tuple[RowAnswer, ...]:
         """Score up to 1,000 rows of features of a task, in their order; errors as `score`."""

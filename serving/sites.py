@@ -216,9 +216,9 @@ class SiteScorer:
     def _unmapped(self, matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Sites around which something is unknown that is known around every store, such as off the grid; (sites,)."""
         around = np.array([not name.startswith(SHOP) for name in self.manifest.feature_names])
-        always = around & ~np.isnan(self.learned.learned.features).any(axis=0)
-        unmapped: NDArray[np.bool_] = np.isnan(matrix[:, always]).any(axis=1)
-        return unmapped
+        known = ~np.isnan(self.learned.learned.features)
+        always = np.flatnonzero(around & known.all(axis=0))
+        return np.asarray(np.isnan(matrix[:, always]).any(axis=1), np.bool_)
 
     def widened(self, candidates: Candidates, matrix: NDArray[np.float32]) -> dict[float, Floats]:
         """How many times as much each site would sell, had trade areas been taken so many times as wide; (sites,).

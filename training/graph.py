@@ -9,7 +9,7 @@ looked up by leaf gives the path attributions; the calibrator follows the sum. I
 - `leaves`, int64 (rows, trees): leaf index of every tree, as `predict(pred_leaf=True)`;
 - `contributions`, double (rows, features): path attributions; with `forest_base` they sum to the raw score.
 
-An output that is not asked for is not computed.
+onnxruntime computes all of a graph, whatever is asked of it; the scorer cuts out what it asks (`serving.graph_cut`).
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 SMALL: Final = Request(preset="world/v1", members=4_000, days=42, seed=1)
 
 
-COUPONS: Final = Request(preset="world/v1", members=2_500, days=75, seed=1)
-"""Long enough for four waves of coupons, so that some can be learned from before others are judged."""
+COUPONS: Final = Request(preset="world/v1", members=5_000, days=90, seed=7)
+"""Long enough for five waves of coupons, so that some can be learned from before others are judged."""
 
 
 def small_world(root: Path) -> DataSet:
@@ -31,7 +31,7 @@ def small_world(root: Path) -> DataSet:
 
 
 def coupon_world(root: Path) -> DataSet:
-    """The same for coupons: 2 500 honest members over ten weeks and a half.
+    """The same for coupons: 5 000 honest members over 90 days.
 
     Raises:
         UsageError: The folder holds something else.

@@ -17,7 +17,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from data.errors import DataError, UsageError
@@ -127,8 +126,7 @@ class Vault:
         self._wrapping = Seal(_derived(secret, b"wrapping"))
         self.deployment: Final = Seal(_derived(secret, b"deployment"))
         self.fingerprint: Final = _derived(secret, b"fingerprint")[:16]
-        # A block cipher over a counter is a keyed random number an entry; no content passes through it.
-        self._counter = Cipher(algorithms.AES(_derived(secret, b"owner")), modes.ECB()).encryptor()  # noqa: S305
+        self._owner = _keyed(secret, b"owner", 8)
         self.alias: Callable[[str, str], int] = lru_cache(maxsize=_ALIASES_CACHED)(_alias(_keyed(secret, b"alias", 8)))
         self._members: dict[str, MemberKey] = {}
         self._by_alias: dict[int, MemberKey] = {}
@@ -216,8 +214,9 @@ class Vault:
 
         The same call takes the mask off again. A signed 64-bit number.
         """
-        mask = int.from_bytes(self._counter.update(sequence.to_bytes(16, "little"))[:8], "little")
-        return _signed((alias & _WORD) ^ mask)
+        keyed = self._owner.copy()
+        keyed.update(sequence.to_bytes(8, "little"))
+        return _signed((alias & _WORD) ^ int.from_bytes(keyed.digest(), "little"))
 
     def _drawn(self, member_id: str, slot: bytes) -> MemberKey:
         while True:

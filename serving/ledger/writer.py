@@ -10,7 +10,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from data.errors import DataError, UsageError
+from data.errors import UsageError
 from serving.ledger.ledger import Place
 
 if TYPE_CHECKING:
@@ -128,8 +128,10 @@ class Writer:
             began = time.perf_counter()
             try:
                 self._ledger.commit([entry for entry, _ in batch])
-            except (sqlite3.Error, OSError, DataError) as error:
-                self._fail(error)
+            except Exception as error:  # whatever it is: the entries stay, and nothing after them is acknowledged
+                if self._failing is None:
+                    _logger.exception("the log cannot be written")
+                self._failing = str(error) or type(error).__name__
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopping, pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
@@ -151,7 +153,7 @@ class Writer:
         try:
             self._ledger.notice()
         except sqlite3.Error as error:
-            self._fail(error)
+            self._failing = str(error)
         else:
             self._failing = None
 
@@ -163,14 +165,12 @@ class Writer:
         for _ in batch:
             self._waiting.popleft()
         for _, done in batch:
-            done()
+            try:
+                done()
+            except Exception:  # one who does not listen any more must not keep the log from others
+                _logger.exception("who was to be told of a commit could not be told")
         if self._committed is not None:
             self._committed(len(batch), seconds)
-
-    def _fail(self, error: Exception) -> None:
-        if self._failing is None:
-            _logger.error("the log cannot be written: %s", error)
-        self._failing = str(error) or type(error).__name__
 
     def _refuse(self, entry: Entry) -> None:
         if self._stopping:

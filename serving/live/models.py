@@ -159,9 +159,11 @@ class Models:
                 self.changed("refused")
                 _logger.error("%s of %s refused, what served goes on: %s", name, self.task, error)  # noqa: TRY400 - it says all
                 return str(error)
-            self.pair = self._paired()
             self.refused.pop(name, None)
-            self.changed("loaded")
+            paired = self._paired()
+            if paired != self.pair:
+                self.pair = paired
+                self.changed("loaded")
             return ""
 
     def _paired(self) -> Pair:

@@ -37,13 +37,13 @@ _PAYOUT: Final = {
 
 
 class NoScans(Exception):
-    """No model of scans is served."""
+    """No model of scans is served; the message says why, where one should be."""
 
 
 def _live(request: Request) -> LiveService:
     live: LiveService | None = request.app.state.live
     if live is None:
-        raise NoScans
+        raise NoScans(request.app.state.scans_obstacle())
     return live
 
 
@@ -182,8 +182,10 @@ async def events_refused(_: Request, error: Exception) -> Response:
     return refusal(422, f"The request breaks its contract in {places}.", problems)
 
 
-async def no_scans(_: Request, _error: Exception) -> Response:
-    """Answer 404 where no model of scans is served."""
+async def no_scans(_: Request, error: Exception) -> Response:
+    """Answer 404 where no model of scans is served, 503 where one should be."""
+    if str(error):
+        return refused(503)
     problem = Problem(
         where="path",
         found="no model of scans here",

@@ -309,7 +309,8 @@ class ScanDesk:
             if rows:
                 features, asked = _features(observed, rows), _asked(loaded, [observed[row] for row in rows])
                 decided = answer_bytes(loaded.scorer, features, asked)
-                verdicts |= {row: (loaded, *one) for row, *one in zip(rows, decided, asked, strict=True)}
+                for row, verdict, told in zip(rows, decided, asked, strict=True):
+                    verdicts[row] = loaded, verdict, told
                 if loaded.drift is not None:
                     loaded.drift.add(features, np.array([one.probability for one in decided]))
             others = [row for row, one in enumerate(chosen) if one is not loaded]

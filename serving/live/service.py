@@ -129,10 +129,9 @@ class LiveService:
 
         def told(outcome: str = "") -> None:
             champion, challenger = models.pair
-            named = [
-                (champion.version, "champion"),
-                *([] if challenger is None else [(challenger.version, "challenger")]),
-            ]
+            named = [(champion.version, "champion")]
+            if challenger is not None:
+                named.append((challenger.version, "challenger"))
             metrics.serving(models.task, named)
             metrics.watch_drift(models.task, champion.version, models.feature_set.names, champion.drift)
             if outcome:

@@ -46,9 +46,14 @@ def card_page(card: SiteCard) -> str:
             _head(card),
             _notice(card),
             _figures(card),
-            element("div", _map(card), element("div", _reasons(card), _losses(card)), class_="columns"),
+            element(
+                "div",
+                element("div", _map(card), _earnings(card)),
+                element("div", _reasons(card), _losses(card)),
+                class_="columns",
+            ),
             _twins(card),
-            element("div", _sensitivity(card), _earnings(card), class_="halves"),
+            _sensitivity(card),
             _foot(card),
         ),
     )

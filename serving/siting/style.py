@@ -35,7 +35,6 @@ background:#e0f0ec;color:#125e56}
 .columns>div section+section{margin-top:18px}
 .bad{color:var(--bad)}.good{color:var(--good)}
 .columns{display:grid;grid-template-columns:minmax(0,1.45fr) minmax(0,1fr);gap:22px;margin-bottom:18px}
-.halves{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:26px;margin-bottom:14px}
 svg{display:block;width:100%;height:auto}
 svg.map{border:1px solid var(--line);border-radius:5px}
 svg text{font-family:inherit;fill:var(--ink)}
@@ -65,12 +64,11 @@ ol.reasons .zh{display:block;color:var(--soft);font-size:12px}
 section{break-inside:avoid}
 footer{border-top:1px solid var(--line);padding-top:8px;margin-top:6px;font-size:10.8px;color:var(--soft);
 overflow-wrap:anywhere}
-@media (max-width:760px){.columns,.halves{grid-template-columns:minmax(0,1fr)}
+@media screen and (max-width:760px){.columns{grid-template-columns:minmax(0,1fr)}
 .figures{grid-template-columns:1fr 1fr}.figure.lead{grid-column:1/-1}header{display:block}main{padding:16px}}
 @page{size:A4;margin:9mm}
-@media print{body{background:#fff;font-size:10.5px}main{max-width:none;margin:0;padding:0;box-shadow:none}
-.columns,.halves{gap:14px;margin-bottom:9px}.columns{grid-template-columns:minmax(0,1.3fr) minmax(0,1fr)}
-.halves{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}
+@media print{body{background:#fff;font-size:10.5px}main{max-width:none;margin:0;padding:0;box-shadow:none;zoom:.9}
+.columns{gap:14px;margin-bottom:9px}.columns{grid-template-columns:minmax(0,1.3fr) minmax(0,1fr)}
 .figures{grid-template-columns:1.75fr 1fr 1fr 1fr;margin-bottom:10px}
 table{font-size:9.6px}td{padding:1.6px 0 1.6px 6px}td .zh{display:inline;margin-left:4px;font-size:8.4px}
 svg.map{max-height:76mm}h1{font-size:17px}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.network_plan import best_plan, consultant, limits_of, moves_of, plan_shares
+from benchmarks.network_plan import best_plan, consultant, limits_of, moves_of, plan_shares, revealed
 from data.world.city import City
 from data.world.preset import PRESETS
 from serving.siting.plan import Limits, Moves, Rules, exhaustive
@@ -29,6 +29,7 @@ def test_told_the_truth_the_search_is_the_best_and_the_rule_is_not():
     city = City(PRESETS["world/v1"].city, 4)
     moves = moves_of(city)
     limits = limits_of(moves)
-    shares = plan_shares(city, {"consultant": consultant(city)}, Limits(4, limits.budget_fen, limits.spacing_m, 2))
+    told = {"consultant": consultant(city), "revealed": revealed(city)}
+    shares = plan_shares(city, told, Limits(4, limits.budget_fen, limits.spacing_m, 2))
     assert shares["truth"] > 0.99
-    assert 0.2 < shares["consultant"] < shares["truth"]
+    assert 0.2 < shares["consultant"] < shares["revealed"] < shares["truth"]

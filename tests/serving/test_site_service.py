@@ -23,6 +23,7 @@ from serving.settings import Settings
 from serving.site_answers import NEIGHBOURS, score
 from serving.site_nearby import Nearby
 from serving.sites import Candidates, SiteScorer
+from serving.siting.errand import Errand
 from training.sites.members import Recipe
 from training.sites.pipeline import fit_site
 from training.sites.release import release_sites
@@ -158,6 +159,19 @@ def test_the_margin_is_the_askers_or_is_said_to_be_assumed(client):
     assert own["payback"]["profit_fen"] - assumed["payback"]["profit_fen"] == pytest.approx(
         (0.31 - TASK.margin) * own["cannibalisation"]["net_fen"]
     )
+
+
+@pytest.mark.parametrize(("margin", "said"), [(None, "22 % assumed"), (0.31, "Margin on it, 31 %")])
+def test_the_card_of_a_real_bundle_says_whose_margin_it_is(scorer, tmp_path, margin, said):
+    asked = {**RENTED, "site_id": "corner"}
+    tables = _tables() | {"sites": pa.Table.from_pylist([asked])}
+    Errand(card="corner", margin=margin).run(scorer, tables, tmp_path, "2025-06-01", lambda *_: None)
+    page, card = (tmp_path / "card-corner.html").read_text(), json.loads((tmp_path / "card-corner.json").read_bytes())
+
+    assert said in page
+    assert ("assumed" in page) == card["pay_back"]["assumed"] == (margin is None)
+    assert "业态为便捷店" in page or "营业面积" in page
+    assert len({one["revenue_fen"] for one in card["sensitivity"]}) == 3
 
 
 def test_other_widths_of_the_trade_area_move_the_forecast_and_what_is_taken(client):

@@ -7,12 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from data.errors import DataError, UsageError
-from data.member_list import read_list, write_table
+from data.errors import DataError
 from data.sources import open_folder
 from features.audience.population import population
 from training.lookalike import FEWEST, SIZES, _credits, _Deal, lookalike
@@ -135,45 +133,3 @@ def test_equal_scores_share_the_room():
     np.testing.assert_allclose(plain, np.tile(SIZES, (2, 1)))
     np.testing.assert_allclose(first[0], np.minimum(1, np.array(SIZES) * 5))
     np.testing.assert_allclose(first[1], 0)
-
-
-@pytest.mark.parametrize("suffix", [".txt", ".csv", ".parquet"])
-def test_a_seed_list_is_read_from_text_and_tables(tmp_path, suffix):
-    path, ids = tmp_path / f"seeds{suffix}", ["007", "b", "007", "c"]
-    if suffix == ".txt":
-        path.write_text("\ufeff007\r\nb\n\n007\n c \n", encoding="utf-8")
-    elif suffix == ".csv":
-        pa_csv.write_csv(pa.table({"other": [1, 2, 3, 4], "member_id": ids}), path)
-    else:
-        pq.write_table(pa.table({"member_id": ids}), path)
-
-    assert read_list(path) == ("007", "b", "c")
-
-
-@pytest.mark.parametrize(
-    ("name", "held", "message"),
-    [
-        ("seeds.txt", None, "found no such file"),
-        ("seeds.txt", b"\n\n", "found no id"),
-        ("seeds.txt", b"\xff\xfe\x00", "found no column member_id"),
-        ("seeds.csv", b"id\n1\n", "found no column member_id"),
-        ("seeds.parquet", b"no table", "found no column member_id"),
-    ],
-)
-def test_what_is_no_seed_list_is_wrong_usage(tmp_path, name, held, message):
-    if held is not None:
-        (tmp_path / name).write_bytes(held)
-
-    with pytest.raises(UsageError, match=message):
-        read_list(tmp_path / name)
-
-
-def test_a_ranking_is_written_whole_as_its_name_says(keen, tmp_path):
-    write_table(keen.ranked, tmp_path / "out" / "ranked.parquet")
-    write_table(keen.ranked, tmp_path / "out" / "ranked.csv")
-
-    assert pq.read_table(tmp_path / "out" / "ranked.parquet") == keen.ranked
-    assert pa_csv.read_csv(tmp_path / "out" / "ranked.csv").num_rows == keen.ranked.num_rows
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ranked.csv", "ranked.parquet"]
-    with pytest.raises(UsageError, match=r"expected \.parquet or \.csv"):
-        write_table(keen.ranked, tmp_path / "ranked.xlsx")

@@ -161,6 +161,26 @@ def test_done_is_called_once_in_order_after_the_commit(desk):
     assert desk.writer.commits < 300
 
 
+def test_one_who_cannot_be_told_keeps_the_log_from_nobody(desk, caplog):
+    def gone():
+        raise RuntimeError("the loop is closed")
+
+    desk.writer.submit(desk.entry(1), gone)
+    assert desk.ask(2).sequence == 2
+    assert "could not be told" in caplog.text
+    assert desk.writer.failing is None
+
+
+def test_what_no_log_can_hold_is_said_and_not_acknowledged(desk):
+    entry = desk.entry(1)
+    entry.events[0][1]["status"] = object()
+    desk.writer.submit(entry, lambda: None)
+    assert not desk.writer.drain(0.2)
+    assert "expected numbers, text or None" in desk.writer.failing
+    assert desk.ledger.last.sequence == 0
+    desk.writer._waiting.clear()
+
+
 def test_nothing_personal_lies_in_the_files(desk, folder):
     desk.ask(1, member="ann-of-the-north", record=b"secret answer of ann-of-the-north")
     desk.ledger.vault.alias("device_id", "phone-1")

@@ -30,7 +30,9 @@ def decision(server: Server, decision_id: str) -> dict[str, Any]:
     return found
 
 
-def test_the_same_scan_has_the_same_bytes_also_after_a_killed_process(settings: Settings, scans: list[ScanBody]) -> None:
+def test_the_same_scan_has_the_same_bytes_also_after_a_killed_process(
+    settings: Settings, scans: list[ScanBody]
+) -> None:
     bodies = [encoded(scan) for scan in scans[:40]]
     spaced = [json.dumps(json.loads(body), indent=1).encode() for body in bodies]
 

@@ -67,9 +67,7 @@ def story(scans: list[ScanBody]) -> list[ScanBody | EventsBody]:
 
 
 @pytest.mark.parametrize("way", ["snapshot", "log alone"])
-def test_a_restart_changes_no_later_answer(
-    settings: Settings, scans: list[ScanBody], tmp_path: Path, way: str
-) -> None:
+def test_a_restart_changes_no_later_answer(settings: Settings, scans: list[ScanBody], tmp_path: Path, way: str) -> None:
     told = story(scans)
     middle = len(told) // 2
     other = settings.model_copy(update={"ledger": tmp_path / "other"})

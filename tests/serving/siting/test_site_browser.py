@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -78,6 +79,25 @@ def test_the_card_is_drawn_and_asks_for_nothing(visit, card):
     assert page.locator("svg.map .scale-bar").is_visible()
     assert page.locator("svg.map .north-arrow").is_visible()
     assert page.locator("svg.map .site").count() == 1
+
+
+def test_chinese_is_drawn_with_letters_that_have_it(visit, card):
+    fonts = shutil.which("fc-list")
+    ask = [fonts or "", ":lang=zh", "family"]
+    listed = subprocess.run(ask, capture_output=True, text=True, check=True) if fonts else None  # noqa: S603
+    if listed is None or not listed.stdout.strip():
+        pytest.skip("no letters for Chinese on this machine: fc-list names none; fonts-noto-cjk has them")
+    page, _, _ = visit(card_page(card))
+    tools = page.context.new_cdp_session(page)
+    for domain in ("DOM", "CSS"):
+        tools.send(f"{domain}.enable")
+    root = tools.send("DOM.getDocument")["root"]["nodeId"]
+    label = tools.send("DOM.querySelector", {"nodeId": root, "selector": "h2 .zh"})["nodeId"]
+    drawn = tools.send("CSS.getPlatformFontsForNode", {"nodeId": label})["fonts"]
+
+    known = {name.strip() for line in listed.stdout.splitlines() for name in line.split(",")}
+    assert drawn
+    assert {one["familyName"] for one in drawn} <= known
 
 
 def test_nothing_sticks_out_of_the_card_on_a_narrow_screen(visit, card):

@@ -1,0 +1,121 @@
+"""What the OpenAPI page says is so: schemathesis asks what it allows and what it does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from serving.app import create_app
+from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CASES = int(os.environ.get("SHEPHERD_FUZZ_CASES", "0"))
+"""Over all operations; without it a few of each (`make fuzz` asks for 20,000)."""
+FEW = 6
+PAGE: dict[str, Any] = create_app(Settings()).openapi()
+OPERATIONS = sorted((path, method) for path, methods in PAGE["paths"].items() for method in methods)
+DECLARED = (status_code_conformance, content_type_conformance, response_schema_conformance)
+
+
+@pytest.fixture(scope="module")
+def address(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server of the test's models; it has to be there at the end."""
+    folder = tmp_path_factory.mktemp("fuzzed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "SHEPHERD_HOME": str(folder),
+        "SHEPHERD_BUNDLES": str(home / "bundles"),
+        "SHEPHERD_OFFERS": str(home / "coupon.parquet"),
+        "SHEPHERD_CAMPAIGNS": str(home / "campaigns.parquet"),
+    }
+    command = [sys.executable, "-m", "uvicorn", "--factory", "serving.app:create_app", "--port", str(port)]
+    found = f"http://127.0.0.1:{port}"
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said, cwd=folder)  # noqa: S603 - ours
+    try:
+        until = time.monotonic() + 120
+        while not _is_ready(found):
+            assert process.poll() is None, (folder / "said").read_text()
+            assert time.monotonic() < until, (folder / "said").read_text()
+            time.sleep(0.1)
+        yield found
+        assert _is_ready(found)
+        assert "Traceback" not in (folder / "said").read_text()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=10).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_every_operation_is_described(path: str, method: str) -> None:
+    operation = PAGE["paths"][path][method]
+
+    assert operation["summary"]
+    assert operation["description"]
+    assert {"401", "403", "429"} <= set(operation["responses"]) or path in {"/livez", "/readyz"}
+    for response in operation["responses"].values():
+        assert response["description"]
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.name.lower())
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_what_the_page_says_is_so(address: str, path: str, method: str, mode: GenerationMode) -> None:
+    operation = schemathesis.openapi.from_dict(PAGE)[path][method.upper()]
+    cases = max(1, CASES // (2 * len(OPERATIONS))) if CASES else FEW
+    asked = 0
+
+    @settings(
+        max_examples=cases,
+        deadline=None,
+        database=None,
+        derandomize=not CASES,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: schemathesis.Case) -> None:
+        nonlocal asked
+        asked += 1
+        response = case.call(base_url=address, timeout=60)
+        assert response.status_code < 500 or response.status_code == 503, response.text
+        case.validate_response(response, checks=list(DECLARED))
+
+    try:
+        ask()
+    except schemathesis.errors.InvalidSchema as error:  # the page would be wrong
+        pytest.fail(str(error))
+    except BaseException as error:
+        if type(error).__name__ == "Unsatisfiable":  # nothing of this operation can be wrong
+            assert mode is GenerationMode.NEGATIVE
+            return
+        raise
+    assert asked
