@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test system docs lock clean
+.PHONY: help setup run test system fuzz docs lock clean
 
 help: ## say what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: setup ## style, types, import direction, and every fast test
 
 system: ## a browser, Chinese letters and a Redis server, without which some tests skip (Debian, as root)
 	@.ci/system-packages
+
+fuzz: setup ## ask the routes 20,000 questions that their description allows, and that it does not
+	@SHEPHERD_FUZZ_CASES=20000 $(BIN)/python -m pytest -q tests/serving/test_openapi_page.py
 
 docs: setup ## write the generated pages of docs/ anew
 	@$(BIN)/python -m docs.generate

@@ -106,8 +106,8 @@ class Bench:
         self._number = 0
 
     @contextmanager
-    def service(self, ledger: str, tables: Path | None = None, wait: str = "/readyz") -> Iterator[Running]:
-        """Our service with a log of its own."""
+    def service(self, ledger: str, tables: Path | None = None) -> Iterator[Running]:
+        """Our service with a log of its own; on a core of its own where it has no other tables, and starts at once."""
         home = self.served.folder
         command = [sys.executable, "-m", "shepherd", "serve", "--home", str(home), "--port", "{port}"]
         place = self.folder / f"service-{ledger}"
@@ -117,7 +117,7 @@ class Bench:
             "SHEPHERD_TABLES": str(tables or self.served.tables),
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
-        with running(command, place, settings, wait, self.cores[0]) as found:
+        with running(command, place, settings, "/readyz", None if tables else self.cores[0]) as found:
             yield found
 
     def load(self, server: Running, path: str, bodies: Path, *, good: str = "", connections: int = CONNECTIONS) -> Load:
@@ -238,7 +238,7 @@ def large(bench: Bench) -> dict[str, Any] | str:
         snapshot.unlink()
     # Killed before it ever wrote its state down: everything comes back from the log.
     with bench.service("large", tables) as server:
-        from_log, log_load = server.seconds, load_average()
+        from_log, log_cpu, log_load = server.seconds, cpu_seconds(server), load_average()
         load = bench.load(server, SCAN, bench.scans(), good=RECORDED)
         before = load.measured()
         server.process.send_signal(signal.SIGKILL)
@@ -248,11 +248,15 @@ def large(bench: Bench) -> dict[str, Any] | str:
         tail, tail_load = server.seconds, load_average()
     # Ended in good order, and started again.
     with bench.service("large", tables) as server:
+        start_cpu, resident, own = cpu_seconds(server), resident_bytes(server), own_bytes(server)
         load = bench.load(server, SCAN, bench.scans(), good=RECORDED)
         return {
-            "memory_bytes": resident_bytes(server),
+            "memory_bytes": resident,
+            "own_memory_bytes": own,
             "start_seconds": round(server.seconds, 2),
+            "start_cpu_seconds": round(start_cpu, 2),
             "recovery_seconds": round(from_log, 2),
+            "recovery_cpu_seconds": round(log_cpu, 2),
             "recovery_after_snapshot_seconds": round(tail, 2),
             "members": sizes.members,
             "events": sizes.events,
@@ -348,6 +352,12 @@ def resident_bytes(server: Running) -> int:
     """Memory of a server's first process that is in use."""
     pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def own_bytes(server: Running) -> int:
+    """Memory in use that is its own, not a file's."""
+    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon:"))
 
 
 def cpu_seconds(server: Running) -> float:

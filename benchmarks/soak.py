@@ -5,7 +5,9 @@
 
 Most requests are scans that came before, which are answered from the log and change nothing, and bare rows; a few scans
 a second are new. The live state keeps every new scan as long as a window can see it, so that much memory may grow: a
-kibibyte a new scan. Everything else may not: a hundred bytes lost a request would show as tens of megabytes.
+kibibyte a new scan, of members and devices that came before. Everything else may not: a hundred bytes lost a request
+would show as tens of megabytes. Caches of a fixed size (64 MiB of the log's pages) are filled before, with new scans as
+fast as they are answered. Memory is the process's own (RssAnon); mapped pages of the log are the kernel's.
 """
 
 from __future__ import annotations
@@ -22,18 +24,21 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from benchmarks.load import MARK, Load
-from benchmarks.serving import QUICK, RECORDED, ROW, SCAN, Bench, load_average, resident_bytes, row_bodies
+from benchmarks.serving import QUICK, RECORDED, ROW, SCAN, Bench, load_average, own_bytes, row_bodies
 
 if TYPE_CHECKING:
     from benchmarks.model_servers import Running
 
-REPEATED: Final = 5_000
+REPEATED: Final = 2_000
+FRESH: Final = 1_000
 _CONNECTIONS: Final = 8
 _SHARE: Final = 0.02
 _SPARE_BYTES: Final = 8 << 20
 _BYTES_A_SCAN: Final = 1_024
 _SPARE_FILES: Final = 2
 _PART: Final = 5
+_WARM: Final = 1.0
+_APART: Final = 500_000_000_000
 
 
 class Sample(NamedTuple):
@@ -50,6 +55,7 @@ class Soaked:
 
     Attributes:
         seconds: How long it was.
+        filled: How many new scans filled the caches before.
         requests: How many were answered.
         new_scans: How many of them, in the time that is looked at, were scans that nobody had sent before.
         errors: How many were not answered as they should be.
@@ -61,6 +67,7 @@ class Soaked:
     """
 
     seconds: float
+    filled: int
     requests: int
     new_scans: int
     errors: int
@@ -94,7 +101,7 @@ class Soak:
         fresh: A file of scans that get a new id each time.
         rows: A file of rows to be scored barely.
         seconds: How long it is looked at.
-        settle: How long before, until caches are full.
+        settle: How long caches are filled before.
         rate: Repeated scans a second, and likewise rows.
         new: New scans a second.
     """
@@ -110,22 +117,27 @@ class Soak:
 
 def soaked(server: Running, soak: Soak) -> Soaked:
     """Ask a service for some time, and look at it all the while."""
-    seconds, settle = soak.seconds, soak.settle
-    asking = Load(server.port, SCAN, str(soak.repeated), _CONNECTIONS, seconds, settle, soak.rate, most=_CONNECTIONS)
-    once = replace(asking, bodies=str(soak.fresh), rate=soak.new, good=RECORDED)
+    fill = Load(server.port, SCAN, str(soak.fresh), _CONNECTIONS, soak.settle, 0.0, start=_APART)
+    filled = fill.measured()
+    replace(fill, bodies=str(soak.repeated), seconds=soak.settle / 2).measured()
+    asking = replace(
+        fill, bodies=str(soak.repeated), seconds=soak.seconds, warm=_WARM, rate=soak.rate, most=_CONNECTIONS
+    )
+    once = replace(asking, bodies=str(soak.fresh), rate=soak.new, good=RECORDED, start=0)
     bare = replace(asking, path=ROW, bodies=str(soak.rows))
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(load.measured) for load in (once, asking, bare)]
         samples, began = [], time.perf_counter()
         while not all(one.done() for one in asked):
-            samples.append(Sample(round(time.perf_counter() - began, 1), resident_bytes(server), _files(server)))
-            time.sleep(min(1.0, seconds / 30))
+            samples.append(Sample(round(time.perf_counter() - began, 1), own_bytes(server), _files(server)))
+            time.sleep(min(1.0, soak.seconds / 30))
         heard = [one.result() for one in asked]
-    samples = [one for one in samples if settle <= one.at <= settle + seconds]
+    samples = [one for one in samples if _WARM <= one.at <= _WARM + soak.seconds]
     part = max(len(samples) // _PART, 1)
     first, last = samples[:part], samples[-part:]
     return Soaked(
-        seconds,
+        soak.seconds,
+        filled["sent"],
         sum(one["sent"] for one in heard),
         heard[0]["sent"],
         sum(one["errors"] for one in heard[1:]) + heard[0]["hung"],
@@ -137,13 +149,6 @@ def soaked(server: Running, soak: Soak) -> Soaked:
     )
 
 
-def with_ids(fresh: Path, path: Path) -> Path:
-    """Scans of a file under ids of their own, as another file."""
-    lines = fresh.read_bytes().splitlines()[:REPEATED]
-    path.write_bytes(b"\n".join(line.replace(MARK, b"again%07d" % number) for number, line in enumerate(lines)))
-    return path
-
-
 def _files(server: Running) -> int:
     return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
 
@@ -152,14 +157,25 @@ def main() -> None:
     """Soaks and judges."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=Soak.seconds, help="how long it is looked at")
-    parser.add_argument("--settle", type=float, default=Soak.settle, help="seconds before, until caches are full")
+    parser.add_argument("--settle", type=float, default=Soak.settle, help="seconds in which caches are filled before")
+    parser.add_argument("--new", type=float, default=Soak.new, help="new scans a second")
+    parser.add_argument("--rate", type=float, default=Soak.rate, help="repeated scans, and rows, a second")
     parser.add_argument("--folder", type=Path, help="where the model is kept and found again")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="shepherd-soak-") as temporary:
         folder = (asked.folder or Path(temporary)).resolve()
         bench = Bench(folder, folder / "peers", QUICK)
-        repeated, rows = with_ids(bench.scans(), folder / "repeated.bodies"), bench.written("rows", row_bodies(bench))
-        soak = Soak(repeated, bench.scans(), rows, asked.seconds, asked.settle)
+        scans = bench.scans().read_bytes().splitlines()
+        again = [line.replace(MARK, b"again%07d" % number) for number, line in enumerate(scans[:REPEATED])]
+        soak = Soak(
+            bench.written("repeated", again),
+            bench.written("fresh", scans[:FRESH]),
+            bench.written("rows", row_bodies(bench)),
+            asked.seconds,
+            asked.settle,
+            asked.rate,
+            asked.new,
+        )
         with bench.service(f"soak-{time.time_ns()}") as server:
             found = soaked(server, soak)
     told: dict[str, Any] = asdict(found) | {"allowed_bytes": found.allowed_bytes, "flat": found.flat}

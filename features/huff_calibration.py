@@ -6,7 +6,8 @@ likelihood has one summit. What is spent elsewhere cancels out, so the chain's o
 
 Totals of stores say little: many pairs of powers give nearly the same totals, as a weak draw with a gentle decay does
 what a strong draw with a steep decay does (`weakly identified`). Their fit comes with intervals and a flag; a flagged
-fit should rank sites, not tell money.
+fit should rank sites, not tell money. The intervals take the form of the model for granted: what is spent elsewhere,
+two ways of coming to a shop in place of one, or unseen quality that neighbours share move the powers further than that.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from serving.access.gate import from_here
 from serving.contracts import (
     LONGEST_ID,
     DecisionAnswer,
@@ -24,7 +25,7 @@ from serving.contracts import (
 from serving.decisions import thresholds
 from serving.edge import refusal
 from serving.holdout import Lottery
-from serving.ledger.record import Record
+from serving.kept import keep
 from serving.offer_desk import OfferDesk
 from serving.recommender import Recommender
 from serving.rows import Columns, RowsRefused, answer_rows
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from fastapi.responses import JSONResponse
 
     from serving.bundle import Manifest
-    from serving.live.service import LiveService
     from serving.payoff import Payoff
     from serving.scorer import Scorer
     from serving.sites import SiteScorer
@@ -127,7 +127,8 @@ async def offers(
     """
     asked = question or OffersQuestion()
     answer = recommender.answer(member_id, asked.at or datetime.now(UTC), asked.limit)
-    await _keep(request, answer, {"member_id": member_id, "at": answer.at.isoformat(), "limit": asked.limit}, member_id)
+    told = {"member_id": member_id, "at": answer.at.isoformat(), "limit": asked.limit}
+    await keep(request, answer, told, member_id)
     return answer
 
 
@@ -208,29 +209,13 @@ async def rows_refused(_: Request, error: Exception) -> JSONResponse:
 
 
 async def not_ready(request: Request, error: Exception) -> JSONResponse:
-    """Answer 503 until model and rows are loaded; only the probe says why."""
-    reason = str(error) if request.scope["path"] == "/readyz" else "no model or no rows loaded"
+    """Answer 503 until model and rows are loaded; only the probe says why, and only to the machine itself."""
+    told = request.scope["path"] == "/readyz" and from_here(request.scope)  # why names folders
+    reason = str(error) if told else "no model or no rows loaded"
     problem = Problem(
         where="service", found=reason, expected="a model and the rows it scores", fix="ask /readyz, then try again"
     )
     return refusal(503, "The service is not ready.", [problem], {"retry-after": "5"})
-
-
-async def _keep(
-    request: Request, answer: OffersAnswer | DecisionAnswer, asked: dict[str, object], member_id: str
-) -> None:
-    """Let the log keep an answer, where there is one."""
-    live: LiveService | None = request.app.state.live
-    if live is not None:
-        record = Record(
-            decision_id=answer.decision_id,
-            task=answer.model.task,
-            version=answer.model.version,
-            request=asked,
-            features=b"",
-            answer=answer.model_dump_json().encode(),
-        )
-        await live.keep(record, member_id)
 
 
 def _loaded(manifest: Manifest, lottery: Lottery | None = None) -> LoadedModel:

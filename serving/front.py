@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from serving.access.gate import Gate
 from serving.access.key_file import KeyFile
+from serving.access.page import describing_the_gate
 from serving.telemetry.observer import Observer
 from serving.telemetry.routes import telemetry
 from serving.telemetry.spans import open_spans
@@ -32,5 +33,6 @@ def stand_before(app: FastAPI, metrics: Metrics, keys: Path | None = None, spans
     """
     app.state.metrics = metrics
     app.include_router(telemetry)
+    app.openapi = describing_the_gate(app.openapi)  # type: ignore[method-assign]
     app.add_middleware(Gate, keys=KeyFile(keys), refused=metrics.refused)
     app.add_middleware(Observer, metrics=metrics, spans=open_spans(spans_to))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -50,7 +51,10 @@ def answer(scorer: SiteScorer, question: SitesQuestion) -> SitesAnswer:
     """The answer of `POST /v1/sites/score`."""
     manifest = scorer.manifest
     name = ModelName(task=manifest.task, version=manifest.version, feature_fingerprint=manifest.feature_fingerprint)
-    return SitesAnswer(model=name, sites=score(scorer, asked(question.sites), question.margin))
+    sites = score(scorer, asked(question.sites), question.margin)
+    answer = SitesAnswer(decision_id="", model=name, sites=sites)
+    named = hashlib.sha256(question.model_dump_json().encode() + b"\n" + answer.model_dump_json().encode())
+    return answer.model_copy(update={"decision_id": named.hexdigest()[:32]})
 
 
 def asked(sites: Sequence[SiteBody]) -> Candidates:

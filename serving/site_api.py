@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from serving.contracts import ErrorAnswer, Problem
 from serving.edge import refusal
+from serving.kept import keep
 from serving.site_answers import answer
 from serving.site_contracts import SitesAnswer, SitesQuestion  # noqa: TC001 - FastAPI reads them
 from serving.sites import SiteScorer
@@ -58,7 +59,7 @@ Sites = Annotated[SiteScorer, Depends(_scorer)]
     responses={status: {"model": ErrorAnswer} for status in (404, 413, 422, 503)},
 )
 async def score_sites(
-    scorer: Sites, question: Annotated[SitesQuestion, Body(openapi_examples=_EXAMPLES)]
+    scorer: Sites, request: Request, question: Annotated[SitesQuestion, Body(openapi_examples=_EXAMPLES)]
 ) -> SitesAnswer:
     """Forecast a mature year of up to 100 candidates, each as if it alone opened.
 
@@ -68,7 +69,9 @@ async def score_sites(
     `out_of_range` is set for places unlike any that was learned from. Sites do not know of each other: plans of several
     are another question.
     """
-    return await run_in_threadpool(answer, scorer, question)
+    found = await run_in_threadpool(answer, scorer, question)
+    await keep(request, found, question.model_dump(mode="json"))
+    return found
 
 
 async def no_sites(_: Request, _error: Exception) -> JSONResponse:

@@ -132,5 +132,6 @@ class SiteAnswer(_Body):
 class SitesAnswer(_Body):
     """The candidates in their order."""
 
+    decision_id: str = Field(description="Names this answer: the same question to the same model has the same id.")
     model: ModelName
     sites: tuple[SiteAnswer, ...]

@@ -25,6 +25,8 @@ ROUTE: Final = "shepherd.route"
 KEY: Final = "shepherd.key"
 """Where it keeps the name of its key."""
 NO_ROUTE: Final = "no route"
+LARGEST_HEAD: Final = 32 * 1024
+"""Bytes of a path and its headers."""
 
 _WHAT: Final = {
     "key": "This needs a key.",
@@ -58,6 +60,10 @@ class Gate:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
+        if _head_length(scope) > LARGEST_HEAD:  # the server itself has no such limit
+            scope[ROUTE] = NO_ROUTE
+            await _too_long()(scope, receive, send)
+            return
         route = self._routes.find(scope["path"])
         scope[ROUTE] = route.pattern if route else NO_ROUTE
         asked = route.scope(scope["method"]) if route else None
@@ -76,7 +82,7 @@ class Gate:
             await self._app(scope, receive, send)
 
     def _judge(self, scope: Scope, asked: str | None) -> Refusal | None:
-        keys, local = self._keys.current(), _is_loopback(scope)
+        keys, local = self._keys.current(), from_here(scope)
         if keys is None:
             return None if local else _NO_KEYS
         found = keys.allowed(_authorization(scope), asked)  # type: ignore[arg-type] # one of the scopes: not OPEN
@@ -121,10 +127,24 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _is_loopback(scope: Scope) -> bool:
+def from_here(scope: Scope) -> bool:
     """Whether the peer is the machine itself; an unknown peer is not."""
     client = scope.get("client")
     return client is not None and is_loopback(client[0])
+
+
+def _head_length(scope: Scope) -> int:
+    return len(scope["path"]) + sum(len(name) + len(value) for name, value in scope["headers"])
+
+
+def _too_long() -> ASGIApp:
+    problem = Problem(
+        where="header",
+        found=f"a path and headers of more than {LARGEST_HEAD:,} bytes",
+        expected=f"at most {LARGEST_HEAD:,} bytes",
+        fix="send fewer or shorter headers",
+    )
+    return refusal(431, "The headers are too large.", [problem], {"connection": "close"})
 
 
 def _authorization(scope: Scope) -> bytes | None:

@@ -7,7 +7,6 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from data.errors import UsageError
@@ -82,6 +81,8 @@ class Writer:
     @property
     def failing(self) -> str | None:
         """Why commits fail at present; None while they succeed."""
+        if not self._thread.is_alive() and not self._stopping:
+            return "the writer's thread has ended; restart the service"
         return self._failing
 
     def submit(self, entry: Entry, done: Callable[[], None]) -> None:
@@ -124,7 +125,8 @@ class Writer:
             if not self._waiting:
                 self._look()
                 continue
-            batch = list(islice(self._waiting, _LARGEST_COMMIT))
+            # By place, since entries are added meanwhile, which breaks a loop over the queue.
+            batch = [self._waiting[place] for place in range(min(len(self._waiting), _LARGEST_COMMIT))]
             began = time.perf_counter()
             try:
                 self._ledger.commit([entry for entry, _ in batch])

@@ -134,7 +134,8 @@ def _without_references(schema: Any, known: dict[str, Any]) -> Any:  # noqa: ANN
         return schema
     if "$ref" in schema:
         return _without_references(known[schema["$ref"]], known)
-    return {name: _without_references(value, known) for name, value in schema.items()}
+    # FastAPI leaves nulls out of its page, so that a default of null is none there.
+    return {name: _without_references(value, known) for name, value in schema.items() if value is not None}
 
 
 async def _read(receive: Receive) -> bytes | None:

@@ -66,8 +66,8 @@ footer{border-top:1px solid var(--line);padding-top:8px;margin-top:6px;font-size
 overflow-wrap:anywhere}
 @media screen and (max-width:760px){.columns{grid-template-columns:minmax(0,1fr)}
 .figures{grid-template-columns:1fr 1fr}.figure.lead{grid-column:1/-1}header{display:block}main{padding:16px}}
-@page{size:A4;margin:9mm}
-@media print{body{background:#fff;font-size:10.5px}main{max-width:none;margin:0;padding:0;box-shadow:none;zoom:.9}
+@page{size:A4;margin:8mm}
+@media print{body{background:#fff;font-size:10.5px}main{max-width:none;margin:0;padding:0;box-shadow:none;zoom:.86}
 .columns{gap:14px;margin-bottom:9px}.columns{grid-template-columns:minmax(0,1.3fr) minmax(0,1fr)}
 .figures{grid-template-columns:1.75fr 1fr 1fr 1fr;margin-bottom:10px}
 table{font-size:9.6px}td{padding:1.6px 0 1.6px 6px}td .zh{display:inline;margin-left:4px;font-size:8.4px}

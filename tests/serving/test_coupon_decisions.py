@@ -39,7 +39,8 @@ from training.effect.study import fit_effects
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "coupons.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```\n(.*?)```", PAGE, flags=re.DOTALL)
+FENCED = re.findall(r"^```(sh)?\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
+BLOCKS = [block for shell, block in FENCED if not shell]  # the others are one walk, with tables of their own
 AT = WAVES[2]
 OPTED_OUT, HELD_OUT, JUST_SENT, BOTH = "m1", "m2", "m3", "m4"
 

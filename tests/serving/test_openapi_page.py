@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -33,7 +34,18 @@ CASES = int(os.environ.get("SHEPHERD_FUZZ_CASES", "0"))
 FEW = 6
 PAGE: dict[str, Any] = create_app(Settings()).openapi()
 OPERATIONS = sorted((path, method) for path, methods in PAGE["paths"].items() for method in methods)
+ASKED = [(path, method, GenerationMode.POSITIVE) for path, method in OPERATIONS] + [
+    (path, method, GenerationMode.NEGATIVE)
+    for path, method in OPERATIONS
+    if PAGE["paths"][path][method].keys() & {"parameters", "requestBody"}  # of others nothing can be wrong
+]
 DECLARED = (status_code_conformance, content_type_conformance, response_schema_conformance)
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(_: object, value: object) -> bytes:
+    """Rows as they are sent: a JSON object a line; what is text already is sent as it is."""
+    return value.encode(errors="surrogatepass") if isinstance(value, str) else json.dumps(value).encode()
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +98,10 @@ def test_every_operation_is_described(path: str, method: str) -> None:
         assert response["description"]
 
 
-@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.name.lower())
-@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+@pytest.mark.parametrize(("path", "method", "mode"), ASKED, ids=lambda one: getattr(one, "name", one))
 def test_what_the_page_says_is_so(address: str, path: str, method: str, mode: GenerationMode) -> None:
     operation = schemathesis.openapi.from_dict(PAGE)[path][method.upper()]
-    cases = max(1, CASES // (2 * len(OPERATIONS))) if CASES else FEW
+    cases = max(1, -(-CASES // len(ASKED))) if CASES else FEW
     asked = 0
 
     @settings(
@@ -109,13 +120,5 @@ def test_what_the_page_says_is_so(address: str, path: str, method: str, mode: Ge
         assert response.status_code < 500 or response.status_code == 503, response.text
         case.validate_response(response, checks=list(DECLARED))
 
-    try:
-        ask()
-    except schemathesis.errors.InvalidSchema as error:  # the page would be wrong
-        pytest.fail(str(error))
-    except BaseException as error:
-        if type(error).__name__ == "Unsatisfiable":  # nothing of this operation can be wrong
-            assert mode is GenerationMode.NEGATIVE
-            return
-        raise
+    ask()
     assert asked

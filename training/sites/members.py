@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Places = NDArray[np.intp]
 
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+HELD_BACK = 100.0
+"""How many times the penalty of a kind (a column of 0 and 1) is put on everything else, where that is better."""
 SKEWED = 1.0
 GIVE_OR_TAKE = 0.3
 """Standard deviation of a member's weight before any store has been seen."""
@@ -123,11 +125,25 @@ def fit_members(stores: Stores, seen: Places, recipe: Recipe, groups: NDArray[np
     return Members(linear, _trees(stores, seen, recipe, seed), seen)
 
 
-def ridge(rows: Floats, target: Floats, penalty: float) -> Linear:
-    """Ridge regression with a free intercept."""
+def penalties(features: NDArray[np.float32]) -> tuple[Floats, ...]:
+    """What the ridge may be punished by, one penalty a feature; the strongest first.
+
+    Alike for all features; or so that little but the kinds is heard (columns of 0 and 1, such as a store's format), so
+    that a chain about which its surroundings tell nothing falls back to about the mean of each kind.
+
+    Args:
+        features: Shape (stores, features), NaN for unknown.
+    """
+    kind = ((features == 0) | (features == 1) | np.isnan(features)).all(axis=0)
+    told = (np.where(kind, 1.0, HELD_BACK), np.ones(len(kind)))
+    return tuple(penalty * one for one in told for penalty in reversed(PENALTIES))
+
+
+def ridge(rows: Floats, target: Floats, penalty: Floats) -> Linear:
+    """Ridge regression with a free intercept; one penalty a feature."""
     centre, mean = rows.mean(axis=0), target.mean()
     apart = rows - centre
-    solved = np.linalg.solve(apart.T @ apart + penalty * np.eye(rows.shape[1]), apart.T @ (target - mean))
+    solved = np.linalg.solve(apart.T @ apart + np.diag(penalty), apart.T @ (target - mean))
     return Linear(float(mean - centre @ solved), tuple(solved.tolist()))
 
 
@@ -184,17 +200,18 @@ def _skew(values: Floats) -> float:
     return 0.0 if spread == 0 else float((((values - values.mean()) / spread) ** 3).mean())
 
 
-def _penalty(stores: Stores, seen: Places, groups: NDArray[np.int64]) -> float:
-    """The penalty with the smallest squared error over the groups among the stores seen; the larger of equals."""
-    errors = np.zeros(len(PENALTIES))
+def _penalty(stores: Stores, seen: Places, groups: NDArray[np.int64]) -> Floats:
+    """The penalty with the smallest squared error over the groups among the stores seen; the stronger of equals."""
+    tried = penalties(stores.features)
+    errors = np.zeros(len(tried))
     for group in np.unique(groups[seen]):
         inside, outside = seen[groups[seen] != group], seen[groups[seen] == group]
         if not len(inside):
             continue
-        for place, penalty in enumerate(PENALTIES):
+        for place, penalty in enumerate(tried):
             linear = ridge(stores.rows[inside], stores.log_revenue[inside], penalty)
             errors[place] += ((site_line(linear, stores.rows[outside]) - stores.log_revenue[outside]) ** 2).sum()
-    return PENALTIES[len(PENALTIES) - 1 - int(np.argmin(errors[::-1]))]
+    return tried[int(np.argmin(errors))]
 
 
 def _trees(stores: Stores, seen: Places, recipe: Recipe, seed: int) -> lgb.Booster:

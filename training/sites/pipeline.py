@@ -161,15 +161,18 @@ def fit_site(task: SiteTask, data_set: DataSet, *, seed: int = 0, steps: Steps |
     folds = spatial_folds(ground.lat, ground.lon, task.folds, task.buffer_km)
     with steps.step("calibrate who takes from whom"):
         gravity = gravity_of(ground, task)
+    where = ground.lat, ground.lon
     with steps.step("fit") as step:
         step.rows = len(ground.stores.log_revenue)
-        fitted = fit_sites(ground.stores, folds, task.recipe, seed, _target(task))
+        fitted = fit_sites(ground.stores, folds, task.recipe, seed, _target(task), where=where)
         wider = widths(task, ground, folds, seed)
     pairs = task.folds * (task.folds - 1)
     with steps.step("judge on held-out stretches of town", total=pairs) as step:
-        held = held_out(ground.stores, folds, task.recipe, seed, without=fitted.without, advance=step.advance)
+        held = held_out(
+            ground.stores, folds, task.recipe, seed, where=where, without=fitted.without, advance=step.advance
+        )
         by_lot = random_folds(len(folds.fold), folds.count, np.random.default_rng([seed, 2]))
-        loose = held_out(ground.stores, by_lot, task.recipe, seed, advance=step.advance)
+        loose = held_out(ground.stores, by_lot, task.recipe, seed, where=where, advance=step.advance)
         step.rows = len(folds.fold)
     record = _record(task, ground, fitted, gravity, folds, held, loose, seed, data_set.content_hash())
     ids = np.array(ground.rows["store_id"].to_pylist(), dtype=object)

@@ -14,16 +14,20 @@ import numpy as np
 
 from training.export import Learned, SiteModel, cv_plus, range_distance, scaled
 from training.sites.members import Stores, blend, common_scale, fit_members
+from training.sites.nearby import fit_nearby, foretold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from training.export import Nearby
     from training.sites.folds import Folds
     from training.sites.members import Members, Recipe
 
     Floats = NDArray[np.float64]
+    Places = NDArray[np.intp]
+    Where = tuple[Floats, Floats]
 
 LEVELS = (0.8, 0.9)
 RANGE_QUANTILE = 0.99
@@ -34,7 +38,7 @@ class HeldOut:
     """What was said of every store while its fold was held out; logarithms of yearly revenue, shape (stores,).
 
     Attributes:
-        blend: The forecast, with weights found among the other folds.
+        blend: The forecast, with weights and surface found among the other folds.
         members: Ridge, trees and analogs, shape (stores, 3).
         smearing: Factor of each store's fold that turns the exponential into a mean.
         intervals: Ends by level, both (stores,).
@@ -73,14 +77,27 @@ def known_stores(names: tuple[str, ...], features: NDArray[np.float32], log_reve
     return Stores(names, features, scaled(common_scale(features), features), log_revenue)
 
 
-def fit_sites(stores: Stores, folds: Folds, recipe: Recipe, seed: int, target: str = "") -> Fitted:
-    """Members on all stores and without each fold, the blend, and what held-out stores were missed by."""
+def fit_sites(
+    stores: Stores, folds: Folds, recipe: Recipe, seed: int, target: str = "", *, where: Where | None = None
+) -> Fitted:
+    """Members on all stores and without each fold, the blend, and what held-out stores were missed by.
+
+    Args:
+        stores: All stores.
+        folds: How they are held out.
+        recipe: How members are made.
+        seed: Where chance starts.
+        target: What is forecast, in words.
+        where: Degrees of the stores, so that a site's neighbours are heard; None hears none.
+    """
     everyone = np.arange(len(stores.log_revenue))
     whole = fit_members(stores, everyone, recipe, folds.fold, seed)
     without = tuple(fit_members(stores, folds.learned(one), recipe, folds.fold, seed) for one in range(folds.count))
     said = _out_of_fold(stores, folds, range(folds.count), without, recipe)
     weights = blend(said, stores.log_revenue, usable(recipe, len(everyone)))
     missed = stores.log_revenue - said @ np.array(weights)
+    nearby = None if where is None else fit_nearby(*where, missed)
+    left = missed - _heard(nearby, where, missed, folds)
     model = SiteModel(
         target=target,
         columns=common_scale(stores.features),
@@ -88,10 +105,11 @@ def fit_sites(stores: Stores, folds: Folds, recipe: Recipe, seed: int, target: s
         folds=tuple(each.linear for each in without),
         weights=weights,
         neighbours=recipe.neighbours,
-        smearing=float(np.exp(missed).mean()),
+        smearing=float(np.exp(left).mean()),
         furthest=float(np.quantile(range_distance(stores.rows, stores.rows, themselves=True), RANGE_QUANTILE)),
+        nearby=nearby,
     )
-    learned = Learned(stores.features, stores.log_revenue, folds.fold, folds.barred, missed)
+    learned = Learned(stores.features, stores.log_revenue, folds.fold, folds.barred, missed, left)
     return Fitted(model, learned, whole, without)
 
 
@@ -101,6 +119,7 @@ def held_out(
     recipe: Recipe,
     seed: int,
     *,
+    where: Where | None = None,
     without: Sequence[Members] | None = None,
     advance: Callable[[], None] | None = None,
 ) -> HeldOut:
@@ -111,6 +130,7 @@ def held_out(
         folds: How they are held out.
         recipe: How members are made.
         seed: Where chance starts.
+        where: Degrees of the stores, so that neighbours beyond the buffer are heard; None hears none.
         without: Members without each fold, if fitted already.
         advance: Called after each fit.
     """
@@ -131,15 +151,33 @@ def held_out(
         known = _out_of_fold(stores, folds, others, [inner[one] for one in others], recipe)
         rest = np.flatnonzero(folds.fold != fold)
         weights = np.array(blend(known[rest], stores.log_revenue[rest], usable(recipe, len(rest))))
-        missed = stores.log_revenue[rest] - known[rest] @ weights
+        missed = np.where(folds.fold == fold, np.nan, stores.log_revenue - known @ weights)
+        nearby = None if where is None else fit_nearby(where[0][rest], where[1][rest], missed[rest])
+        left = (missed - _heard(nearby, where, missed, folds, fold))[rest]
         said[inside] = outer[fold].say(stores, inside, recipe.neighbours)
-        forecast[inside] = said[inside] @ weights
-        smearing[inside] = np.exp(missed).mean()
+        forecast[inside] = said[inside] @ weights + _told(nearby, where, missed, folds.learned(fold), inside)
+        smearing[inside] = np.exp(left).mean()
         around = np.stack([inner[one].say(stores, inside, recipe.neighbours) @ weights for one in others], axis=1)
+        around += np.stack([_told(nearby, where, missed, folds.learned(fold, one), inside) for one in others], axis=1)
         code = np.searchsorted(others, folds.fold[rest])
         for level, (low, high) in ends.items():
-            low[inside], high[inside] = cv_plus(around, code, missed, level)
+            low[inside], high[inside] = cv_plus(around, code, left, level)
     return HeldOut(forecast, said, smearing, ends)
+
+
+def _told(nearby: Nearby | None, where: Where | None, missed: Floats, heard: Places, asked: Places) -> Floats:
+    """What stores that may be heard tell of others; 0 without a surface."""
+    return np.zeros(len(asked)) if where is None else foretold(nearby, where, missed, heard, asked)
+
+
+def _heard(nearby: Nearby | None, where: Where | None, missed: Floats, folds: Folds, *held: int) -> Floats:
+    """What every store is told while its fold and those held out are not heard, shape (stores,)."""
+    told = np.zeros(len(missed))
+    for one in range(folds.count):
+        inside = np.flatnonzero(folds.fold == one)
+        if one not in held:
+            told[inside] = _told(nearby, where, missed, folds.learned(one, *held), inside)
+    return told
 
 
 def usable(recipe: Recipe, stores: int) -> tuple[int, ...]:

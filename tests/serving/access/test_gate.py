@@ -214,6 +214,13 @@ def test_two_headers_are_no_key(gate: Gate, keys: tuple[Path, dict[str, str]]) -
     assert asyncio.run(ask()) == 401
 
 
+def test_long_headers_are_refused_before_anything_is_judged(gate: Gate) -> None:
+    found = answer(gate, "GET", "/livez", "x" * 33_000)
+
+    assert found.status_code == 431
+    assert answer(gate, "GET", "/livez", "x" * 31_000).status_code == 200
+
+
 def test_a_socket_of_another_kind_is_closed(gate: Gate) -> None:
     said: list[Any] = []
 

@@ -161,6 +161,28 @@ def test_done_is_called_once_in_order_after_the_commit(desk):
     assert desk.writer.commits < 300
 
 
+def test_entries_may_come_while_others_are_committed(folder, open_desk):
+    often = sys.getswitchinterval()
+    desk = open_desk(folder)
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(4_000):
+            entry = Entry(*following(desk.last, 0), "scans", b"%016d" % number, bytes(16), (), None, b"")
+            desk.last = Place(entry.sequence, entry.seen_at)
+            desk.writer.submit(entry, lambda: None)
+        assert desk.close()
+    finally:
+        sys.setswitchinterval(often)
+    desk = open_desk(folder)
+    assert desk.ledger.last.sequence == 4_000
+    desk.close()
+
+
+def test_a_writer_that_ended_is_no_writer_that_succeeds(desk, monkeypatch):
+    monkeypatch.setattr(desk.writer._thread, "is_alive", lambda: False)
+    assert "has ended" in desk.writer.failing
+
+
 def test_one_who_cannot_be_told_keeps_the_log_from_nobody(desk, caplog):
     def gone():
         raise RuntimeError("the loop is closed")

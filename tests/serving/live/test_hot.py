@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from tests.serving.live.conftest import encoded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
 
     from fastapi import FastAPI
 
@@ -204,3 +206,27 @@ def test_without_a_model_of_scans_they_are_not_found_and_no_log_is_made(settings
 
     assert statuses == [404, 404, 404, 404]
     assert not settings.ledger.exists()
+
+
+def test_decisions_made_elsewhere_are_found_again_by_their_ids(settings: Settings, home: Path) -> None:
+    copied = settings.home / "bundles"
+    shutil.copytree(settings.bundles, copied)
+    shutil.copytree(home / "bundles" / "coupon", copied / "coupon")
+    both = settings.model_copy(
+        update={"bundles": copied, "offers": home / "coupon.parquet", "campaigns": home / "campaigns.parquet"}
+        | {"task": "coupon"}
+    )
+
+    async def ask(_: FastAPI, client: httpx.AsyncClient) -> Any:
+        asked = {"at": "2017-12-10T12:00:00Z"}
+        answers = [await client.post("/v1/members/1029/offers", json=asked) for _ in range(2)]
+        found = await client.get(f"/v1/decisions/{answers[0].json()['decision_id']}")
+        unknown = await client.get("/v1/decisions/nobody")
+        return *answers, found, unknown
+
+    first, again, found, unknown = during(both, ask)
+
+    assert first.content == again.content
+    assert found.json()["answer"] == first.json()
+    assert found.json()["request"]["member_id"] == "1029"
+    assert unknown.status_code == 404

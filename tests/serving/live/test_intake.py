@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+
 from data.logs import LOGS
 from data.sources import open_folder
 from features import batch

@@ -29,7 +29,7 @@ def test_memory_and_files_stay_under_constant_load(settings: Settings, scans: li
 
     with Server(settings) as server:
         running = Running(server.port, server.process, 0.0, server.said)
-        found = soaked(running, Soak(repeated, fresh, rows, seconds=4.0, settle=4.0, rate=50.0, new=10.0))
+        found = soaked(running, Soak(repeated, fresh, rows, seconds=4.0, settle=3.0, rate=50.0, new=10.0))
 
     assert found.errors == 0
     assert found.new_scans >= 30
@@ -40,7 +40,7 @@ def test_memory_and_files_stay_under_constant_load(settings: Settings, scans: li
 
 def test_the_judge_of_a_soak_sees_growth() -> None:
     def judged(last: int, files: int) -> bool:
-        return Soaked(600.0, 1_000, 100, 0, 400 * MIB, last, 40, files, [Sample(0.0, 0, 0)]).flat
+        return Soaked(600.0, 0, 1_000, 100, 0, 400 * MIB, last, 40, files, [Sample(0.0, 0, 0)]).flat
 
     assert judged(400 * MIB, 40)
     assert judged(407 * MIB, 42)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+import msgspec
 import pytest
 
 from serving.siting.city_page import Marked, city_page
@@ -106,8 +107,25 @@ def test_nothing_sticks_out_of_the_card_on_a_narrow_screen(visit, card):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def _full(card):
+    """The same with as much on it as a card of a real chain has."""
+    words = "People who live within 3000 m, the nearer the more they count (less by e every 1000 m)"
+    said, said_zh = f"{words}: 32,447; usual is 25,571; this adds about ¥1.4 M a year.", "周边 3 公里的常住人口" * 4
+    (reason,), (difference,), (loss, *_), (twin, *_) = card.reasons, card.differences, card.losses, card.twins
+    named = {"store_id": "559H8P6BEC"}
+    return msgspec.structs.replace(
+        card,
+        reasons=(msgspec.structs.replace(reason, sentence=said, sentence_zh=said_zh),) * 5,
+        differences=(msgspec.structs.replace(difference, meaning=words, twins=(20_000.0,) * 5),) * 7,
+        losses=(msgspec.structs.replace(loss, **named),) * 10,
+        taken_fen=20 * loss.lost_fen,
+        twins=(msgspec.structs.replace(twin, **named),) * 5,
+        sensitivity=(*card.sensitivity, card.sensitivity[0]),
+    )
+
+
 def test_the_card_prints_on_one_sheet(visit, card):
-    page, _, _ = visit(card_page(card))
+    page, _, _ = visit(card_page(_full(card)))
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 1
 
 

@@ -14,7 +14,7 @@ from serving.site_answers import payback_months
 from serving.site_gravity import Demand, Gravity, Market, Spots
 from serving.site_model import cv_plus, nearest
 from training.sites.folds import random_folds, spatial_folds
-from training.sites.members import GIVE_OR_TAKE, Recipe, blend
+from training.sites.members import GIVE_OR_TAKE, Recipe, blend, fit_members
 from training.sites.study import fit_sites, held_out, known_stores
 from training.sites.target import Maturity, yearly_sales
 
@@ -84,6 +84,21 @@ def test_few_stores_leave_the_weights_alike_and_many_tell_them_apart():
     assert np.abs(few - 1 / 3).max() < 0.2
     assert many == pytest.approx([2 / 3, 1 / 6, 1 / 6], abs=0.03)
     assert blend(said, truth, (0, 2))[1] == 0
+
+
+@pytest.mark.parametrize("telling", [False, True])
+def test_surroundings_are_heard_only_where_they_tell_something(telling):
+    draw = np.random.default_rng(6)
+    kind, around = draw.integers(0, 2, 160), draw.normal(size=(160, 20))
+    truth = 0.8 * kind + telling * around[:, 0] + 0.8 * draw.normal(size=160)
+    names = ("kind", *(f"around_{place}" for place in range(20)))
+    stores = known_stores(names, np.column_stack((kind, around)).astype(np.float32), truth)
+    lot = random_folds(160, 5, draw)
+    coefficients = np.array(fit_members(stores, np.arange(160), Recipe(rounds=1), lot.fold, 0).linear.coefficients)
+
+    assert coefficients[0] * np.ptp(stores.rows[:, 0]) == pytest.approx(0.8, abs=0.3)
+    assert np.abs(coefficients[2:]).max() < (0.3 if telling else 0.03)
+    assert (coefficients[1] > 0.7) == telling
 
 
 def test_stores_that_are_alike_in_all_are_averaged():

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from tests.serving.live.conftest import bundles, scans, world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["bundles", "scans", "world"]
+SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
+
+
+class RedisServer:
+    """A real server on a socket in a folder of its own, with an append-only file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.socket = folder, folder / "redis"
+        self.url = f"unix://{self.socket}?db=0"
+        self.start()
+
+    def start(self) -> None:
+        command = [SERVER or "", "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
+        command += ["--appendonly", "yes", "--save", "", "--enable-debug-command", "yes"]
+        with (self.folder / "said").open("ab") as said:
+            self.process = subprocess.Popen(command, stdout=said, stderr=said)  # noqa: S603 - ours
+        until = time.monotonic() + 20
+        while not (self.socket.exists() and b"PONG" in self.say("PING")) and time.monotonic() < until:
+            time.sleep(0.02)
+
+    def say(self, *words: str) -> bytes:
+        """What redis answers to a command, raw."""
+        import socket
+
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            try:
+                connection.connect(str(self.socket))
+            except OSError:
+                return b""
+            told = b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
+            connection.sendall(b"*%d\r\n" % len(words) + told)
+            return connection.recv(1 << 16)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+
+@pytest.fixture
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    if SERVER is None:
+        pytest.skip("neither valkey-server nor redis-server is installed")
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
