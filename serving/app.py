@@ -37,6 +37,7 @@ from serving.live.hot import HotPath
 from serving.live.routes import NoScans, events_refused, live_routes, no_scans
 from serving.live.row_route import RowRoute, row_routes
 from serving.live.service import LiveService
+from serving.live.stranded import Stranded
 from serving.offer_decisions import Decider, policy_of
 from serving.offer_desk import OfferDesk
 from serving.offers import UnknownMember, open_book
@@ -53,7 +54,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from serving.live.scan_desk import ScanDesk
+    from serving.live.answer import Degraded
+    from serving.live.stranded import Scans
 
 GRACE_SECONDS: Final = 10
 """So long a service that is told to stop goes on answering what was asked before."""
@@ -76,7 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.desk = open_desk(chosen)
-        app.state.live = open_live(chosen, metrics)
+        app.state.live, app.state.stranded = open_live(chosen, metrics)
         yield
         live, app.state.live = app.state.live, None
         if live is not None:
@@ -89,7 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.desk = Desk({}, None, "the service is starting")
-    app.state.live = None
+    app.state.live = app.state.stranded = None
     app.state.scans_obstacle = lambda: _scans_obstacle(app, chosen)
     app.state.audiences = Library(chosen.audiences)
     app.include_router(live_routes)
@@ -152,18 +154,22 @@ def open_desk(settings: Settings) -> Desk:
         return Desk({}, None, str(error))
 
 
-def open_live(settings: Settings, metrics: Metrics | None = None) -> LiveService | None:
-    """Open the service of scans; None where no model of scans is served, or where it cannot be opened, which is logged.
+def open_live(settings: Settings, metrics: Metrics | None = None) -> tuple[LiveService | None, Stranded | None]:
+    """Open the service of scans, or what answers by policy where log or state cannot be opened, which is logged.
 
-    Needs a running event loop.
+    Neither where no model of scans is served. Needs a running event loop.
     """
     if not (settings.bundles / settings.scan_task / settings.pointer).is_file():
-        return None
+        return None, None
     try:
-        return LiveService.open(settings, metrics)
+        return LiveService.open(settings, metrics), None
     except ShepherdError as error:
         _logger.error("scans are not judged: %s", error)  # noqa: TRY400 - the message says all
-        return None
+        why: Degraded = "state" if isinstance(error, DataError) else "log"
+    try:
+        return None, Stranded(read(resolve(settings.bundles, settings.scan_task, settings.pointer)).manifest, why)
+    except DataError:
+        return None, None
 
 
 def _scans_obstacle(app: FastAPI, settings: Settings) -> str:
@@ -175,9 +181,10 @@ def _scans_obstacle(app: FastAPI, settings: Settings) -> str:
     return "scans are not judged: the log of the service says why" if wanted else ""
 
 
-def _scan_desk(app: FastAPI) -> ScanDesk | None:
+def _scan_desk(app: FastAPI) -> Scans | None:
     live: LiveService | None = app.state.live
-    return None if live is None else live.desk
+    stranded: Stranded | None = app.state.stranded
+    return stranded if live is None else live.desk
 
 
 def load(settings: Settings) -> Desk:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from serving.live.scan_desk import Answered, ScanDesk
+    from serving.live.scan_desk import Answered
+    from serving.live.stranded import Scans
 
 PATH: Final = "/v1/scans/score"
 _JSON: Final = b"application/json"
@@ -39,7 +40,7 @@ class HotPath:
     """
 
     def __init__(
-        self, app: ASGIApp, desk: Callable[[], ScanDesk | None], refused: Callable[[str], None] | None = None
+        self, app: ASGIApp, desk: Callable[[], Scans | None], refused: Callable[[str], None] | None = None
     ) -> None:
         self._app, self._desk, self._refused = app, desk, refused
 
@@ -59,7 +60,7 @@ class HotPath:
         elif response is not None:
             await response(scope, receive, send)
 
-    async def _answer(self, desk: ScanDesk, scope: Scope, receive: Receive) -> Response | bytes | None:
+    async def _answer(self, desk: Scans, scope: Scope, receive: Receive) -> Response | bytes | None:
         """What is answered; None to nobody, who has left."""
         early = self._early(desk, scope)
         if early is not None:
@@ -81,7 +82,7 @@ class HotPath:
         scope[DECISION] = desk.decision_id(scan.scan_id)
         return answered.body if answered.status == 200 else self._refuse(answered.why, refused(answered.status))
 
-    def _early(self, desk: ScanDesk, scope: Scope) -> Response | None:
+    def _early(self, desk: Scans, scope: Scope) -> Response | None:
         """The refusal of what need not be read at all."""
         if scope["method"] != "POST":
             return no_such_method(("POST",))

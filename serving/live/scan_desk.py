@@ -138,7 +138,7 @@ class ScanDesk:
         self._order, self._deadline, self._canary, self._watch = order, deadline, canary, watch
         self._queue: deque[_Scan | Task] = deque()
         self._pending: dict[bytes, _Scan] = {}
-        self._late: list[tuple[_Scan | Task, Answered]] = []
+        self._late: list[tuple[asyncio.Future[Answered], Answered]] = []
         self._awake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._each = deadline / _MOST
@@ -273,10 +273,7 @@ class ScanDesk:
         entries = [entry for each in made for entry in each]
         done = [(item, answer) for item, answer in zip(batch, answers, strict=True) if answer is not None]
         if not entries:
-            # What had come before may still wait for its commit, and is acknowledged with it.
-            self._late += done
-            if not self.writer.depth:
-                self._resolve([])
+            self._answer_late(done)
             return
         for entry in entries[:-1]:
             self.writer.submit(entry, _nothing)
@@ -360,13 +357,27 @@ class ScanDesk:
 
     def _resolve(self, done: list[tuple[_Scan | Task, Answered]]) -> None:
         """The commit is done: everybody is answered."""
-        late, self._late = self._late, []
-        for item, answer in (*done, *late):
+        for item, answer in done:
             if isinstance(item, _Scan):
                 self._pending.pop(item.identity, None)
             for future in _futures(item):
                 if not future.done():
                     future.set_result(answer)
+
+        late, self._late = self._late, []
+        for future, answer in late:
+            if not future.done():
+                future.set_result(answer)
+
+    def _answer_late(self, done: list[tuple[_Scan | Task, Answered]]) -> None:
+        """Answer what made no entry: with the next commit, since what had come before it may still wait for that."""
+        if not self.writer.depth:
+            self._resolve(done)
+            return
+        for item, answer in done:
+            if isinstance(item, _Scan):
+                self._pending.pop(item.identity, None)
+            self._late += [(future, answer) for future in _futures(item)]
 
     def _give_up(self, item: _Scan | Task) -> None:
         for future in _futures(item):

@@ -186,7 +186,7 @@ def _alive(port: int) -> bool:
         return False
 
 
-def answered(port: int, sent: bytes, patience: float = 30.0) -> bytes:
+def answered(port: int, sent: bytes, patience: float = 10.0) -> bytes:
     """All that comes back until the server hangs up, or until the sender does, who waits so long for what is unsaid."""
     got = b""
     with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
@@ -210,7 +210,7 @@ def test_what_is_not_malformed_is_answered(server: int) -> None:
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_what_is_malformed_is_refused_and_the_server_goes_on(server: int, name: str) -> None:
-    found = answered(server, MALFORMED[name], 1.0 if name in UNFINISHED else 30.0)
+    found = answered(server, MALFORMED[name], 1.0 if name in UNFINISHED else 10.0)
 
     first = found.partition(b"\r\n")[0]
     assert not found or (first.startswith(b"HTTP/1.1 4") and len(first.split()[1]) == 3), first

@@ -230,3 +230,17 @@ def test_decisions_made_elsewhere_are_found_again_by_their_ids(settings: Setting
     assert found.json()["answer"] == first.json()
     assert found.json()["request"]["member_id"] == "1029"
     assert unknown.status_code == 404
+
+
+def test_a_log_that_cannot_be_opened_leaves_the_policy_and_is_said(settings: Settings, scans: list[ScanBody]) -> None:
+    settings.ledger.write_text("no folder")
+
+    async def ask(_: FastAPI, client: httpx.AsyncClient) -> Any:
+        scan = await client.post(PATH, content=encoded(scans[0]), headers=JSON)
+        return scan, await client.get("/readyz"), await client.post("/v1/events", json={"payouts": []})
+
+    scan, ready, events = during(settings, ask)
+
+    assert (scan.status_code, scan.json()["action"], scan.json()["degraded"]) == (200, "pay", "log")
+    assert not scan.json()["recorded"]
+    assert (ready.status_code, events.status_code) == (503, 503)

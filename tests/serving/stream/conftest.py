@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING, Self
@@ -21,27 +22,28 @@ class RedisServer:
     """A real server on a socket in a folder of its own, with an append-only file."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.socket = folder, folder / "redis"
-        self.url = f"unix://{self.socket}?db=0"
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
 
     def start(self) -> None:
-        command = [SERVER or "", "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
+        command = [SERVER or "", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--appendonly", "yes", "--save", "", "--enable-debug-command", "yes"]
         with (self.folder / "said").open("ab") as said:
             self.process = subprocess.Popen(command, stdout=said, stderr=said)  # noqa: S603 - ours
         until = time.monotonic() + 20
-        while not (self.socket.exists() and b"PONG" in self.say("PING")) and time.monotonic() < until:
+        while b"PONG" not in self.say("PING") and time.monotonic() < until:
             time.sleep(0.02)
 
     def say(self, *words: str) -> bytes:
         """What redis answers to a command, raw."""
-        import socket
-
-        with socket.socket(socket.AF_UNIX) as connection:
+        with socket.socket() as connection:
             connection.settimeout(5)
             try:
-                connection.connect(str(self.socket))
+                connection.connect(("127.0.0.1", self.port))
             except OSError:
                 return b""
             told = b"".join(b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words)
