@@ -361,16 +361,19 @@ def own_bytes(server: Running) -> int:
 
 
 def cpu_seconds(server: Running) -> float:
-    """What a server's processes took so far: all of the session that its first one leads."""
-    ticks = 0
+    """What a server's processes took so far: its first one, and all that stem from it."""
+    found: dict[int, tuple[int, int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             continue
-        if int(fields[3]) == server.process.pid:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+        found[int(stat.parent.name)] = (int(fields[1]), int(fields[11]) + int(fields[12]))
+    family, grown = {server.process.pid}, True
+    while grown:
+        more = {process for process, (parent, _) in found.items() if parent in family} - family
+        family, grown = family | more, bool(more)
+    return sum(found[process][1] for process in family if process in found) / os.sysconf("SC_CLK_TCK")
 
 
 def _round(load: Load, server: Running) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
@@ -45,7 +45,8 @@ def server(home: Path, *options: str, ranking: str | None = None) -> Iterator[st
     command = [sys.executable, "-P", "-m", "shepherd", "serve", "--home", str(home), "--port", str(port), *options]
     with (
         TemporaryFile() as said,
-        subprocess.Popen(command, stdout=said, stderr=said, env=_settings(ranking)) as process,  # noqa: S603 - ours
+        TemporaryDirectory() as ledger,  # the home's own may be a service's that runs beside
+        subprocess.Popen(command, stdout=said, stderr=said, env=_settings(ranking, ledger)) as process,  # noqa: S603 - ours
     ):
         try:
             _wait_until_ready(process, url, said)
@@ -58,10 +59,11 @@ def server(home: Path, *options: str, ranking: str | None = None) -> Iterator[st
                 process.kill()
 
 
-def _settings(ranking: str | None) -> dict[str, str]:
-    """The environment with the task that ranks offers, without what it says of another service's models and rows."""
+def _settings(ranking: str | None, ledger: str) -> dict[str, str]:
+    """The environment with the task that ranks offers and a log, without what it says of another service's."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("SHEPHERD_")}
-    return others if ranking is None else {**others, "SHEPHERD_TASK": ranking}
+    asked = {"SHEPHERD_LEDGER": ledger} | ({} if ranking is None else {"SHEPHERD_TASK": ranking})
+    return {**others, **asked}
 
 
 def ask_offers(url: str, member_id: str, at: datetime) -> dict[str, object]:

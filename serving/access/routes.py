@@ -48,7 +48,6 @@ GUARDED: Final = (
     Guarded("/v1/coupon/batch", {"POST": "batch"}),
     Guarded("/v1/{task}/batch", {"POST": "batch"}),
     Guarded("/v1/{task}/score", {"POST": "score"}),
-    Guarded("/v1/{task}/score", {"POST": "score"}),
     Guarded("/v1/decisions/{decision_id}", {"GET": "read"}),
     Guarded("/v1/models", {"GET": "read"}),
     Guarded("/v1/models/{task}/load", {"POST": "admin"}),

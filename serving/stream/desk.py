@@ -1,4 +1,4 @@
-"""Where scans are judged by several scorers in one order: each appends to the stream, and takes in all that stands there.
+"""Where several scorers judge scans in one order: each appends to the stream, and takes in all that stands there.
 
 A scorer's turn is one script: it appends what waits here and brings what the others appended before. The scorer takes
 that in, then its own, and judges its own; so every scorer holds the whole state and none adds anything up in Redis.
@@ -21,13 +21,14 @@ from data.errors import DataError, UsageError
 from serving.ledger.entry import Entry, Found, Place
 from serving.ledger.record import decode_record
 from serving.live.event_desk import _REFUSED, DecisionTask, EventsAnswer, EventsTask
-from serving.live.scan_desk import Answered, ScanDesk, _futures, _nothing, _Observed, _Scan, again
+from serving.live.scan_desk import Answered, ScanDesk, _nothing, _Observed, _Scan, again
+from serving.stream.answers import LOOK_SECONDS, Answers
 from serving.stream.draft import Drafts
-from serving.stream.group import KEPT, TO_JUDGE, Drafting, request_of, scan_of
+from serving.stream.group import TO_JUDGE, Drafting, request_of, scan_of
 from serving.stream.keeping import latest, scorer_name, write
 from serving.stream.link import AWAY, Known, Link, known
 from serving.stream.members import Members
-from serving.stream.script import FORGOTTEN, KNOWN, NEW, NOT_YET, OTHER_KEY
+from serving.stream.script import FORGOTTEN, KNOWN, NEW, OTHER_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from serving.ledger.ledger import Ledger
     from serving.ledger.vault import MemberKey, Seal
     from serving.ledger.writer import Writer
-    from serving.live.answer import Degraded
     from serving.live.bodies import ScanBody
     from serving.live.models import Models
     from serving.live.registers import Registers
@@ -50,7 +50,6 @@ LONG_TAIL: Final = 200_000
 """After so many entries a snapshot is worth its time."""
 IDLE_SECONDS: Final = 0.02
 """So far behind the stream is a scorer that is asked nothing."""
-_LOOK_SECONDS: Final = 0.004
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _LEAVE_SECONDS: Final = 2.0
 _logger = logging.getLogger("serving")
@@ -95,15 +94,11 @@ class StreamDesk(ScanDesk):
         self._drafts = Drafts(registers, ledger.vault)
         self._drafting = Drafting(self._drafts, self._members, ledger.vault)
         state, self.place = latest(models.feature_set, self._drafts.intake, ledger.folder)
-        intake = self._drafts.intake
-        super().__init__(
-            models, state, intake, ledger, writer, _Elsewhere(), deadline=deadline, canary=canary, watch=watch
-        )
-        self._untold: list[tuple[bytes, bytes]] = []
-        self._tell = asyncio.Event()
+        intake, order = self._drafts.intake, _Elsewhere()
+        super().__init__(models, state, intake, ledger, writer, order, deadline=deadline, canary=canary, watch=watch)
+        self._answers = Answers(self._link, self._members)
         self._asking = False
         self._finding: set[asyncio.Task[None]] = set()
-        self._telling = asyncio.create_task(self._keep_telling())
 
     @property
     def broken(self) -> str:
@@ -133,19 +128,8 @@ class StreamDesk(ScanDesk):
         self._give_up_all()
 
     async def find(self, identity: bytes) -> Found | None:
-        """An entry of any scorer by its identity; its record is None while its scorer is at it.
-
-        Raises:
-            RedisError: Redis is not there.
-        """
-        found, sealed = await self._link.known(identity)
-        if found is None:
-            return None
-        seal = await self._members.seal_of(found.owner, identity)
-        if seal is None:
-            return Found(b"", None, forgotten=True, sequence=found.sequence)
-        record = None if sealed is None else seal.unseal(sealed, identity)
-        return Found(found.digest, record, forgotten=False, sequence=found.sequence)
+        """As `serving.stream.answers.Answers.find`."""
+        return await self._answers.find(identity)
 
     async def leave(self, *, drained: bool) -> None:
         """Let the others know what was decided here, write down what is known, and let go of Redis.
@@ -153,13 +137,11 @@ class StreamDesk(ScanDesk):
         Args:
             drained: Whether the log holds all that was judged.
         """
-        until = time.monotonic() + _LEAVE_SECONDS
-        while self._untold and not self.broken and time.monotonic() < until:
-            await asyncio.sleep(_LOOK_SECONDS)
-        for task in (self._telling, *self._finding):
+        for task in self._finding:
             task.cancel()
-        await asyncio.gather(self._telling, *self._finding, return_exceptions=True)
-        if drained and not self._fatal and not self._untold and self.place.sequence:
+        await asyncio.gather(*self._finding, return_exceptions=True)
+        await self._answers.close(0.0 if self.broken else _LEAVE_SECONDS)
+        if drained and not self._fatal and not self._answers.untold and self.place.sequence:
             await asyncio.to_thread(write, self.state, self.intake, self.place, self.ledger.folder)
         await self._link.close()
 
@@ -180,7 +162,7 @@ class StreamDesk(ScanDesk):
             await self._link.greet(self.ledger.vault.fingerprint, self.place)
             turn = await self._link.turn(self.place.sequence, PAGE, [])
             await self._catch_up(turn.missed, turn.end)
-            if self.place.sequence - before >= LONG_TAIL and not self.writer.depth and not self._untold:
+            if self.place.sequence - before >= LONG_TAIL and not self.writer.depth and not self._answers.untold:
                 await asyncio.to_thread(write, self.state, self.intake, self.place, self.ledger.folder)
             await self._link.warn()
         except AWAY as error:
@@ -189,7 +171,7 @@ class StreamDesk(ScanDesk):
             if str(error) != self._away:
                 _logger.error("scans are not judged: %s", error)  # noqa: TRY400 - the message says all
             self._away = str(error)
-        except Exception as error:  # whatever it is, the state may have taken in half an entry
+        except Exception as error:  # noqa: BLE001 - whatever it is, the state may have taken in half an entry
             self._stop(error)
         else:
             self._away = ""
@@ -211,7 +193,7 @@ class StreamDesk(ScanDesk):
         except AWAY as error:
             _logger.warning("Redis is away: %s", error)
             self._away = f"Redis is away: {type(error).__name__}"
-        except Exception as error:  # as in the base: state and stream may be out of step
+        except Exception as error:  # noqa: BLE001 - as in the base: state and stream may be out of step
             self._stop(error)
         finally:
             self._asking = False
@@ -287,7 +269,7 @@ class StreamDesk(ScanDesk):
                 if seal is None or found is not None:
                     self._append(payload, one.place)
                     if seal is not None and found is not None and found.record:
-                        self._tell_of([(one.identity, seal.seal(found.record, one.identity))])
+                        self._answers.tell([(one.identity, seal.seal(found.record, one.identity))])
                 else:
                     left = self._left_behind(number, one, payload, seal)
                     observed += [left] if isinstance(left, _Observed) else []
@@ -405,10 +387,7 @@ class StreamDesk(ScanDesk):
         self, entries: Sequence[Entry], judged: Sequence[Entry], done: list[tuple[_Scan | Task, Answered]]
     ) -> None:
         if not entries:
-            if self.writer.depth:
-                self._late.extend((future, answer) for item, answer in done for future in _futures(item))
-            else:
-                self._resolve(done)
+            self._answer_late(done)
             return
         records = [(one.identity, self._drafting.sealed(one.member, one.record, one.identity)) for one in judged]
         for entry in entries[:-1]:
@@ -419,26 +398,7 @@ class StreamDesk(ScanDesk):
         """Called in the writer's thread: the log holds it, so it stays, and the others may find it."""
         self._committed(done)
         with contextlib.suppress(RuntimeError):  # the loop is gone; the next start tells the others
-            self._loop.call_soon_threadsafe(self._tell_of, records)
-
-    def _tell_of(self, records: list[tuple[bytes, bytes]]) -> None:
-        self._untold += records
-        self._tell.set()
-
-    async def _keep_telling(self) -> None:
-        """Lets the others find what was decided here."""
-        while True:
-            await self._tell.wait()
-            if self.broken or not self._untold:
-                self._tell.clear() if not self._untold else await asyncio.sleep(_FIRST_PAUSE)
-                continue
-            records = self._untold[:PAGE]
-            try:
-                await self._link.keep(records)
-            except AWAY:
-                await asyncio.sleep(_FIRST_PAUSE)
-            else:
-                del self._untold[: len(records)]
+            self._loop.call_soon_threadsafe(self._answers.tell, records)
 
     def _look_for(self, item: _Scan, found: Known) -> None:
         """Waits for what another scorer decides about the same scan."""
@@ -454,7 +414,7 @@ class StreamDesk(ScanDesk):
                 there = mine if mine is not None and mine.committed else await self.find(item.identity)
                 undecided = there is None or (there.record is None and not there.forgotten)
                 if there is None or (undecided and found.digest == item.digest):
-                    await asyncio.sleep(_LOOK_SECONDS)
+                    await asyncio.sleep(LOOK_SECONDS)
                 else:
                     answer = again(there, item.digest)
         if answer is None:

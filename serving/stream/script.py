@@ -1,8 +1,8 @@
 """What is done in Redis: one script, which finds ids, gives places, and appends. It counts nothing.
 
 Keys, all under one prefix: `order` has the last place, `stream` the entries by their sequence, `ids` what became of
-every id, `keys` the members' keys by slot, `aliases` their slots by number, `records` what was decided, `about` of which
-deployment it is.
+every id, `keys` the members' keys by slot, `aliases` their slots by number, `records` what was decided, and `about` of
+which deployment it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAMES: Final = (ORDER, STREAM, IDS, KEYS, ALIASES, RECORDS)
 """The keys of the script, in its order."""
 
 NEW, KNOWN, OTHER_KEY, NOT_YET = b"N", b"D", b"K", b"-"
-"""What became of an entry: appended; its id came before; a member's key is another; fresh, but its group was refused."""
+"""What became of an entry: appended; its id came before; a member's key is another; fresh, its group refused."""
 
 TURN: Final = """
 local order, stream, ids, keys, aliases, records = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]

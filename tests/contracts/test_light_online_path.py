@@ -30,7 +30,9 @@ HEAVY = (
     "geopandas",
     "onnx",
     "pandera",
-    "scipy",
+    "scipy.optimize",  # not scipy itself, nor its linear algebra: numba looks at them wherever they are installed
+    "scipy.sparse",
+    "scipy.stats",
     "training",
 )
 ROOT = Path(__file__).parents[2]

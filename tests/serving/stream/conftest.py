@@ -4,15 +4,20 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from tests.serving.live.conftest import bundles, scans, world
+from tests.serving.live.conftest import Server, bundles, scans, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from serving.ledger.vault import KeyRow
+    from serving.settings import Settings
 
 __all__ = ["bundles", "scans", "world"]
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -59,6 +64,39 @@ class RedisServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+class NoStore:
+    """Keeps no keys."""
+
+    def by_slot(self, slot: bytes) -> KeyRow | None:
+        return None
+
+    def by_alias(self, alias: int) -> KeyRow | None:
+        return None
+
+
+class StreamServer(Server):
+    """A scorer in a process of its own; entered, it is ready."""
+
+    def __init__(self, settings: Settings, redis: RedisServer, **variables: str) -> None:
+        settings.home.mkdir(exist_ok=True)
+        super().__init__(settings, SHEPHERD_STATE=redis.url, **variables)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        until = time.monotonic() + 60
+        while self.readiness() != 200 and time.monotonic() < until:
+            time.sleep(0.05)
+        return self
+
+    def readiness(self) -> int:
+        """The status of the probe."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz") as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
 
 
 @pytest.fixture

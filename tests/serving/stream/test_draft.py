@@ -8,28 +8,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from serving.ledger.vault import Vault
 from serving.live.bodies import MemberBody, OrderLineBody, PayoutBody, ScanLabelBody
 from serving.live.intake import Intake
 from serving.live.registers import Registers
-from serving.ledger.vault import Vault
 from serving.stream.draft import Drafts
+from tests.serving.stream.conftest import NoStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from serving.ledger.vault import KeyRow
     from serving.live.bodies import ScanBody
 
 IDENTITY = b"i" * 16
 NOW = 1_760_000_000_000_000
-
-
-class NoStore:
-    def by_slot(self, slot: bytes) -> KeyRow | None:
-        return None
-
-    def by_alias(self, alias: int) -> KeyRow | None:
-        return None
 
 
 @pytest.fixture
@@ -62,7 +54,9 @@ def test_other_rows_are_the_events_of_the_embedded_intake(world: Path, scans: li
         for n, who in enumerate((None, "new-0", "new-1", scan.member_id, "nobody"))
     ]
     lines = [
-        OrderLineBody(line_id=f"l{n}", order_id="o", ts=scan.ts, product_id="p", quantity=n, amount_fen=7 * n, member_id=who)
+        OrderLineBody(
+            line_id=f"l{n}", order_id="o", ts=scan.ts, product_id="p", quantity=n, amount_fen=7 * n, member_id=who
+        )
         for n, who in enumerate(("new-1", None, "new-2"))
     ]
     payout = PayoutBody(payout_id="p", ts=scan.ts, member_id="new-1", account_id="a", amount_fen=5)
@@ -87,9 +81,9 @@ def test_whoever_joins_before_a_scan_in_the_stream_is_known_to_it(
     written = drafts.scan(scan)  # before anybody knew of the registration
     joining = MemberBody(member_id="new", registered_at=scan.ts, referrer_id="patron", city="Wuhan")
 
-    (_, before), = drafts.events(written, NOW)
+    ((_, before),) = drafts.events(written, NOW)
     through(drafts, joining, NOW + 1)
-    (_, after), = drafts.events(written, NOW + 2)
+    ((_, after),) = drafts.events(written, NOW + 2)
 
     assert before["referrer_id"] is None
     assert after["referrer_id"] == vault.member("patron").alias
