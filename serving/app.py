@@ -47,6 +47,7 @@ from serving.scorer import Scorer
 from serving.settings import Settings, read_settings
 from serving.site_api import NoSites, no_sites, site_routes
 from serving.sites import SiteScorer
+from serving.stream.service import StreamService
 from serving.telemetry.json_logs import write_json_logs
 from serving.telemetry.metrics import Metrics
 
@@ -162,7 +163,7 @@ def open_live(settings: Settings, metrics: Metrics | None = None) -> tuple[LiveS
     if not (settings.bundles / settings.scan_task / settings.pointer).is_file():
         return None, None
     try:
-        return LiveService.open(settings, metrics), None
+        return (StreamService if settings.state else LiveService).open(settings, metrics), None
     except ShepherdError as error:
         _logger.error("scans are not judged: %s", error)  # noqa: TRY400 - the message says all
         why: Degraded = "state" if isinstance(error, DataError) else "log"

@@ -47,7 +47,8 @@ class Settings(BaseSettings):
             (`SHEPHERD_DURABILITY`).
         deadline_ms: Milliseconds after which a scan is answered without judgement (`SHEPHERD_DEADLINE_MS`).
         canary: Share of scans that the challenger answers (`SHEPHERD_CANARY`).
-        state: Where the one order is: empty in this process (`SHEPHERD_STATE`).
+        state: Where the one order is (`SHEPHERD_STATE`): in this process if empty; else `redis://HOST:PORT/DB`, a
+            stream that all scorers of one secret share.
         spans_to: Where OpenTelemetry spans go (`OTEL_EXPORTER_OTLP_ENDPOINT`); nowhere if not given.
         keys: File of API keys (`SHEPHERD_KEYS`); without one only the machine itself is answered.
     """

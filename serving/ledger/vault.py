@@ -167,9 +167,17 @@ class Vault:
         """The key of a member; a new one, brought to the store by the member's next entry, where there is none."""
         found = self.known(member_id)
         if found is None:
-            found = self._drawn(member_id, self.slot(member_id))
-            self._fresh[found.slot] = found
+            found = self.draw(member_id)
+            self.accept(found)
         return found
+
+    def draw(self, member_id: str) -> MemberKey:
+        """A new key for a member who has none; nobody knows of it before `accept`."""
+        return self._drawn(member_id, self.slot(member_id))
+
+    def accept(self, key: MemberKey) -> None:
+        """Lets a drawn key be its member's: the next commit brings it to the store."""
+        self._fresh[key.slot] = key
 
     def known(self, member_id: str) -> MemberKey | None:
         """The key of a member; None for one never seen, or forgotten."""
@@ -199,6 +207,23 @@ class Vault:
     def drop(self) -> None:
         """Lets go of all keys that the store holds: some may have been deleted by another process."""
         self._members, self._by_alias = {}, {}
+
+    def adopt(self, row: KeyRow) -> MemberKey:
+        """The key of a member whom another scorer met first; the next commit brings it to the store."""
+        waiting = self._fresh.get(row.slot)
+        if waiting is not None and waiting.alias == row.alias:
+            return waiting  # two keys of one member would both go to the store
+        key = MemberKey(row.alias, row.slot, row.wrapped, Seal(self._wrapping.unseal(row.wrapped, row.slot)))
+        if self._store.by_slot(row.slot) != row:
+            key.stored = False
+            self._fresh[row.slot] = key
+        return key
+
+    def release(self, slot: bytes) -> None:
+        """Lets go of a key that no commit holds, so that none will, also where an entry with it waits for one."""
+        key = self._fresh.pop(slot, None)
+        if key is not None:
+            key.stored = True
 
     def fresh(self) -> list[MemberKey]:
         """The keys that no commit holds yet, also of those whose only trace is in another's event; from any thread."""

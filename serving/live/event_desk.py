@@ -42,7 +42,7 @@ class EventsAnswer(msgspec.Struct, frozen=True):
     repeated: int
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """One thing of a request: a row, or the lines of an order."""
 
     table: str
@@ -56,40 +56,42 @@ class EventsTask:
 
     Attributes:
         problems: Why they are refused, where they are.
+        rows: What it brings, in order.
+        scans: Those among it, by id.
     """
 
     def __init__(self, body: EventsBody) -> None:
         self.future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self.problems: list[Problem] = []
-        self._rows = _rows(body)
-        self._scans = {scan.scan_id: scan for scan in body.scans}
+        self.rows = _rows(body)
+        self.scans = {scan.scan_id: scan for scan in body.scans}
 
     @property
     def size(self) -> int:
         """How many entries they may make."""
-        return len(self._rows)
+        return len(self.rows)
 
     def entries(self, desk: ScanDesk, places: Sequence[Place]) -> tuple[list[Entry], Answered]:
         """Takes in the rows that did not come before."""
         vault, fresh, repeated, statuses = desk.ledger.vault, [], 0, {200}
         sent: dict[bytes, bytes] = {}
-        for row in self._rows:
+        for row in self.rows:
             identity, digest = vault.identity(row.table, row.id), vault.digest(content(row.sent))
             before = sent.get(identity)
             found = None if before is not None else desk.ledger.find(identity)
             known = before if before is not None else (found.digest if found else None)
             scan = None
             if found is not None and found.forgotten:
-                statuses.add(self._refuse(row, 410))
+                statuses.add(self.refuse(row, 410))
             elif known is not None and known != digest:
-                statuses.add(self._refuse(row, 409))
+                statuses.add(self.refuse(row, 409))
             elif known is not None:
                 repeated += 1
             else:
                 if row.table == "scan_labels":
                     status, scan = self._judged(desk, row.id)
                     if status != 200:
-                        statuses.add(self._refuse(row, status))
+                        statuses.add(self.refuse(row, status))
                         continue
                 sent[identity] = digest
                 fresh.append((row, identity, digest, scan))
@@ -103,8 +105,8 @@ class EventsTask:
 
     def _judged(self, desk: ScanDesk, scan_id: str) -> tuple[int, ScanBody | None]:
         """The scan that a verdict is on: of this request, or of the log."""
-        if scan_id in self._scans:
-            return 200, self._scans[scan_id]
+        if scan_id in self.scans:
+            return 200, self.scans[scan_id]
         found = desk.ledger.find(desk.ledger.vault.identity("scans", scan_id))
         if found is None:
             return 422, None
@@ -112,13 +114,14 @@ class EventsTask:
             return 410, None
         return 200, msgspec.convert(decode_record(found.record).request, ScanBody)
 
-    def _refuse(self, row: _Row, status: int) -> int:
-        found, expected, fix = _REFUSED[status]
+    def refuse(self, row: Row, status: int) -> int:
+        """Say what is wrong with a row; answers the status."""
+        found, expected, fix = REFUSED[status]
         self.problems.append(Problem(where=f"body.{row.table}.{row.number}", found=found, expected=expected, fix=fix))
         return status
 
     def _entry(
-        self, desk: ScanDesk, place: Place, row: _Row, marks: tuple[bytes, bytes], scan: ScanBody | None
+        self, desk: ScanDesk, place: Place, row: Row, marks: tuple[bytes, bytes], scan: ScanBody | None
     ) -> Entry:
         events = _events(desk, row, scan, place.seen_at)
         kept = tuple(one for one in events if _taken_in(desk, *one))
@@ -126,15 +129,8 @@ class EventsTask:
         sent = row.sent[0] if isinstance(row.sent, tuple) else row.sent
         member_id = scan.member_id if scan is not None else getattr(sent, "member_id", None)
         member = None if member_id is None else desk.ledger.vault.member(member_id)
-        record = Record(
-            decision_id=identity.hex(),
-            task="",
-            version="",
-            request={"lines": msgspec.to_builtins(row.sent)} if row.table == "orders" else msgspec.to_builtins(sent),
-            features=b"",
-            answer=b"",
-        )
-        return Entry(place.sequence, place.seen_at, row.table, identity, digest, kept, member, encode_record(record))
+        record = encode_record(record_of(row, identity))
+        return Entry(place.sequence, place.seen_at, row.table, identity, digest, kept, member, record)
 
 
 class DecisionTask:
@@ -142,40 +138,47 @@ class DecisionTask:
 
     def __init__(self, record: Record, member_id: str | None) -> None:
         self.future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-        self._record, self._member_id = record, member_id
+        self.record, self.member_id = record, member_id
 
     size: Final = 1
 
     def entries(self, desk: ScanDesk, places: Sequence[Place]) -> tuple[list[Entry], Answered]:
         """Keeps it, unless it is kept already: the same question has the same id."""
         vault, place = desk.ledger.vault, places[0]
-        identity = vault.identity(DECISIONS, self._record.decision_id)
+        identity = vault.identity(DECISIONS, self.record.decision_id)
         if desk.ledger.find(identity) is not None:
             return [], Answered(200)
-        member: MemberKey | None = None if self._member_id is None else vault.member(self._member_id)
-        digest = vault.digest(self._record.answer)
-        record = encode_record(self._record)
+        member: MemberKey | None = None if self.member_id is None else vault.member(self.member_id)
+        digest = vault.digest(self.record.answer)
+        record = encode_record(self.record)
         return [Entry(place.sequence, place.seen_at, DECISIONS, identity, digest, (), member, record)], Answered(200)
 
 
-_REFUSED: Final = {
+def record_of(row: Row, identity: bytes) -> Record:
+    """What is kept of a row."""
+    sent = msgspec.to_builtins(row.sent)
+    request = {"lines": sent} if row.table == "orders" else sent
+    return Record(decision_id=identity.hex(), task="", version="", request=request, features=b"", answer=b"")
+
+
+REFUSED: Final = {
     409: ("another content under an id that came before", "the same content, or a new id", "send what was sent first"),
     410: ("an id of somebody who was forgotten", "ids of members who are known", "leave the row out"),
     422: ("a verdict on a scan that did not come here", "a scan that was scored or sent before", "send the scan first"),
 }
 
 
-def _rows(body: EventsBody) -> list[_Row]:
-    rows: list[_Row] = []
+def _rows(body: EventsBody) -> list[Row]:
+    rows: list[Row] = []
     for table, key in KEYS.items():
         sent = getattr(body, table)
         if table != "orders":
-            rows += [_Row(table, number, getattr(one, key), one) for number, one in enumerate(sent)]
+            rows += [Row(table, number, getattr(one, key), one) for number, one in enumerate(sent)]
             continue
         baskets: dict[str, list[Any]] = {}
         for line in sent:
             baskets.setdefault(line.order_id, []).append(line)
-        rows += [_Row(table, number, id_, tuple(lines)) for number, (id_, lines) in enumerate(baskets.items())]
+        rows += [Row(table, number, id_, tuple(lines)) for number, (id_, lines) in enumerate(baskets.items())]
     return rows
 
 
@@ -191,7 +194,7 @@ def _taken_in(desk: ScanDesk, log: str, event: Event) -> bool:
     return True
 
 
-def _events(desk: ScanDesk, row: _Row, scan: ScanBody | None, seen_at: int) -> Events:
+def _events(desk: ScanDesk, row: Row, scan: ScanBody | None, seen_at: int) -> Events:
     """What a row means to the state; nothing where no log of a state is made of its table."""
     intake, sent = desk.intake, row.sent
     match row.table:

@@ -136,7 +136,7 @@ async def decision(
     live: Live, decision_id: Annotated[str, Path(min_length=1, max_length=LONGEST_ID, description="As answered.")]
 ) -> Response:
     """Give a decision that was recorded: what was asked, what was answered, and the features that it rested on."""
-    status, body = live.decision(decision_id)
+    status, body = await live.look_up(decision_id)
     if status == 200:
         return Response(body, media_type=_JSON)
     known = status == 410

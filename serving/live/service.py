@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from data.errors import UsageError
 from features.online import LiveState
 from serving.ledger.ledger import Ledger
 from serving.ledger.record import Record, decode_record
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving.contracts import Problem
+    from serving.ledger.entry import Found
     from serving.live.bodies import EventsBody
     from serving.live.intake import Names
     from serving.settings import Settings
@@ -88,11 +88,6 @@ class LiveService:
             DataError: A model, a register or the log is not as it should be.
             UsageError: The log is another process's, or the settings do not fit.
         """
-        if settings.state:
-            raise UsageError(
-                "SHEPHERD_STATE: found an order outside of this process, expected none, which this release serves; "
-                "unset it."
-            )
         models = Models(settings.bundles, settings.scan_task, settings.pointer, settings.lottery_key())
         registers = Registers.read(settings.tables) if settings.tables else Registers()
         secret = None if settings.secret is None else settings.secret.get_secret_value()
@@ -190,6 +185,14 @@ class LiveService:
         found = found or ledger.find(ledger.vault.identity(DECISIONS, decision_id))
         if found is None or not found.committed:
             return 404, b""
+        return self.viewed(found)
+
+    async def look_up(self, decision_id: str) -> tuple[int, bytes]:
+        """As `decision`; of whichever scorer where several share an order."""
+        return self.decision(decision_id)
+
+    def viewed(self, found: Found) -> tuple[int, bytes]:
+        """An entry as a decision; errors as `decision`."""
         if found.forgotten or found.record is None:
             return 410, b""
         record = decode_record(found.record)

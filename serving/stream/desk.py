@@ -19,12 +19,12 @@ import msgspec
 
 from data.errors import DataError, UsageError
 from serving.ledger.entry import Entry, Found, Place
-from serving.ledger.record import decode_record
-from serving.live.event_desk import _REFUSED, DecisionTask, EventsAnswer, EventsTask
+from serving.ledger.vault import MemberKey
+from serving.live.event_desk import DecisionTask, EventsAnswer, EventsTask
 from serving.live.scan_desk import Answered, ScanDesk, _nothing, _Observed, _Scan, again
 from serving.stream.answers import LOOK_SECONDS, Answers
 from serving.stream.draft import Drafts
-from serving.stream.group import TO_JUDGE, Drafting, request_of, scan_of
+from serving.stream.group import TO_JUDGE, Drafting, request_of, scans_judged, status_of
 from serving.stream.keeping import latest, scorer_name, write
 from serving.stream.link import AWAY, Known, Link, known
 from serving.stream.members import Members
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from serving.ledger.ledger import Ledger
-    from serving.ledger.vault import MemberKey, Seal
+    from serving.ledger.vault import Seal
     from serving.ledger.writer import Writer
     from serving.live.bodies import ScanBody
     from serving.live.models import Models
@@ -91,7 +91,7 @@ class StreamDesk(ScanDesk):
         self._away, self._fatal = "the stream was not read yet", ""
         self._link = Link(url, scorer_name(ledger.folder))
         self._members = Members(ledger, self._link)
-        self._drafts = Drafts(registers, ledger.vault)
+        self._drafts = Drafts(registers, ledger.vault, self._members.of)
         self._drafting = Drafting(self._drafts, self._members, ledger.vault)
         state, self.place = latest(models.feature_set, self._drafts.intake, ledger.folder)
         intake, order = self._drafts.intake, _Elsewhere()
@@ -210,27 +210,12 @@ class StreamDesk(ScanDesk):
             elif isinstance(item, DecisionTask):
                 groups.append(_Group(item, [self._drafting.decision(item)]))
             elif isinstance(item, EventsTask):
-                asked = self._drafting.rows(item, await self._judged(item))
+                asked = self._drafting.rows(item, await scans_judged(item, self.ledger, self._answers.find))
                 if item.problems:
-                    self._resolve([(item, Answered(_status(item), why="refused"))])
+                    self._resolve([(item, Answered(status_of(item), why="refused"))])
                 else:
                     groups.append(_Group(item, asked))
         return groups
-
-    async def _judged(self, task: EventsTask) -> dict[str, ScanBody]:
-        """The scans that a request's verdicts are on, of whichever scorer; what has none is refused."""
-        scans: dict[str, ScanBody] = dict(task._scans)
-        for row in task._rows:
-            if row.table == "scan_labels" and row.id not in scans:
-                identity = self.ledger.vault.identity("scans", row.id)
-                found = self.ledger.find(identity) or await self.find(identity)
-                record = None if found is None or found.record is None else decode_record(found.record)
-                scan = scan_of(record)
-                if scan is not None:
-                    scans[row.id] = scan
-                else:
-                    task._refuse(row, 410 if found is not None and found.forgotten else 422)
-        return scans
 
     async def _catch_up(self, missed: list[Passed], to: int) -> None:
         """Takes in what others appended, up to a sequence.
@@ -284,7 +269,7 @@ class StreamDesk(ScanDesk):
     ) -> _Observed | Entry | None:
         """An entry of ours that the log does not have: on its way to the model, or to the log."""
         kind, opened = one.request[:1], seal.unseal(one.request[1:], one.identity)
-        member = None if seal is self.ledger.vault.deployment else seal
+        member = seal if isinstance(seal, MemberKey) else None
         if kind == TO_JUDGE:
             item = _Scan(request_of(opened), one.identity, one.digest)
             seen = self._see(number, item, one.place, payload, member)
@@ -375,11 +360,11 @@ class StreamDesk(ScanDesk):
             elif said[0] == KNOWN and known(said[1]).digest == one.draft.digest:
                 repeated += 1
             elif said[0] == KNOWN and isinstance(item, EventsTask):
-                item._refuse(item._rows[one.number], 409)
+                item.refuse(item.rows[one.number], 409)
         if not isinstance(item, EventsTask):
             return entries, Answered(200)
         if item.problems:
-            return [], Answered(_status(item), why="refused")
+            return [], Answered(status_of(item), why="refused")
         repeated += item.size - len(asked)
         return entries, Answered(200, _encode(EventsAnswer(len(entries), repeated)))
 
@@ -411,9 +396,8 @@ class StreamDesk(ScanDesk):
         with contextlib.suppress(*AWAY):
             while answer is None and item.wanted:
                 mine = self.ledger.find(item.identity)
-                there = mine if mine is not None and mine.committed else await self.find(item.identity)
-                undecided = there is None or (there.record is None and not there.forgotten)
-                if there is None or (undecided and found.digest == item.digest):
+                there = mine if mine is not None and mine.committed else await self._answers.find(item.identity)
+                if there is None or (there.record is None and not there.forgotten and found.digest == item.digest):
                     await asyncio.sleep(LOOK_SECONDS)
                 else:
                     answer = again(there, item.digest)
@@ -448,10 +432,4 @@ def _place(told: Sequence[bytes]) -> Place:
     return Place(int(told[1]), int(told[2]))
 
 
-def _status(task: EventsTask) -> int:
-    """What a refused request is answered with: the gravest of its rows."""
-    return max(_STATUSES[problem.found] for problem in task.problems)
-
-
-_STATUSES: Final = {found: status for status, (found, _, _) in _REFUSED.items()}
 _encode: Final = msgspec.json.Encoder().encode

@@ -19,6 +19,8 @@ from serving.live.bodies import MemberBody, OrderLineBody, PayoutBody, ScanBody,
 from serving.live.intake import Intake
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from serving.ledger.vault import MemberKey, Vault
     from serving.live.intake import Event, Events
     from serving.live.registers import Registers
@@ -75,13 +77,15 @@ class Drafts:
     Args:
         registers: What the folder of tables knows.
         vault: Gives aliases and seals.
+        members: Gives the keys of members; the vault where nobody else draws any.
 
     Attributes:
         intake: Makes the events that hang on no instant, and knows who joined.
     """
 
-    def __init__(self, registers: Registers, vault: Vault) -> None:
+    def __init__(self, registers: Registers, vault: Vault, members: Callable[[str], MemberKey] | None = None) -> None:
         self._registers, self._vault = registers, vault
+        self._member = members or vault.member
         self._named: dict[str, MemberKey] = {}
         self.intake = Intake(registers, self)  # by way of us, so that whom it names is noted, too
 
@@ -91,7 +95,7 @@ class Drafts:
 
     def member(self, member_id: str) -> MemberKey:
         """As the vault gives it; it goes with the next entry."""
-        key = self._named[member_id] = self._vault.member(member_id)
+        key = self._named[member_id] = self._member(member_id)
         return key
 
     def named(self) -> list[MemberKey]:

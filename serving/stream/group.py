@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from serving.ledger.record import Record, encode_record
+from serving.ledger.record import Record, decode_record, encode_record
 from serving.live.bodies import ScanBody, content
-from serving.live.event_desk import DECISIONS
+from serving.live.event_desk import DECISIONS, REFUSED, record_of
 from serving.stream.draft import Payload
 from serving.stream.link import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from serving.ledger.ledger import Found, Ledger
     from serving.ledger.vault import MemberKey, Vault
-    from serving.live.event_desk import DecisionTask, EventsTask, _Row
+    from serving.live.event_desk import DecisionTask, EventsTask
     from serving.stream.draft import Drafts
     from serving.stream.members import Members
 
@@ -59,7 +60,7 @@ class Drafting:
     def scan(self, scan: ScanBody, identity: bytes, digest: bytes) -> Asked:
         """A scan that is to be judged."""
         payload = self._drafts.scan(scan)
-        return self._asked("scans", identity, digest, payload, scan.member_id, b"", _encode(scan))
+        return self._asked("scans", identity, digest, payload, scan.member_id, request=_encode(scan))
 
     def rows(self, task: EventsTask, scans: Mapping[str, ScanBody]) -> list[Asked]:
         """Rows of events, each id once.
@@ -69,28 +70,27 @@ class Drafting:
             scans: Those that verdicts are on.
         """
         asked: dict[bytes, Asked] = {}
-        for place, row in enumerate(task._rows):
+        for place, row in enumerate(task.rows):
             identity, digest = self._vault.identity(row.table, row.id), self._vault.digest(content(row.sent))
             before = asked.get(identity)
             if before is not None:
                 if before.draft.digest != digest:
-                    task._refuse(row, 409)
+                    task.refuse(row, 409)
                 continue
             scan = scans.get(row.id) if row.table == "scan_labels" else None
             payload = self._drafts.row(row.sent, scan)
             sent = row.sent[0] if isinstance(row.sent, tuple) else row.sent
             member_id = scan.member_id if scan is not None else getattr(sent, "member_id", None)
-            asked[identity] = self._asked(
-                row.table, identity, digest, payload, member_id, encode_record(_record(row, identity)), b"", place
-            )
+            kept = encode_record(record_of(row, identity))
+            asked[identity] = self._asked(row.table, identity, digest, payload, member_id, record=kept, number=place)
         return list(asked.values())
 
     def decision(self, task: DecisionTask) -> Asked:
         """A decision made elsewhere."""
-        record, member_id = task._record, task._member_id
+        record, member_id = task.record, task.member_id
         identity = self._vault.identity(DECISIONS, record.decision_id)
         digest = self._vault.digest(record.answer)
-        return self._asked(DECISIONS, identity, digest, Payload(), member_id, encode_record(record), b"")
+        return self._asked(DECISIONS, identity, digest, Payload(), member_id, record=encode_record(record))
 
     def sealed(self, member: MemberKey | None, content: bytes, identity: bytes) -> bytes:
         """A record or a request as all scorers find it."""
@@ -103,8 +103,9 @@ class Drafting:
         digest: bytes,
         payload: Payload,
         member_id: str | None,
-        record: bytes,
-        request: bytes,
+        *,
+        record: bytes = b"",
+        request: bytes = b"",
         number: int = 0,
     ) -> Asked:
         member = None if member_id is None else self._drafts.member(member_id)
@@ -127,13 +128,33 @@ def request_of(opened: bytes) -> ScanBody:
     return _decoder.decode(opened)
 
 
-def scan_of(record: Record | None) -> ScanBody | None:
+async def scans_judged(
+    task: EventsTask, ledger: Ledger, find: Callable[[bytes], Awaitable[Found | None]]
+) -> dict[str, ScanBody]:
+    """The scans that a request's verdicts are on, of whichever scorer; what has none is refused."""
+    scans = dict(task.scans)
+    for row in task.rows:
+        if row.table == "scan_labels" and row.id not in scans:
+            identity = ledger.vault.identity("scans", row.id)
+            found = ledger.find(identity) or await find(identity)
+            record = None if found is None or found.record is None else decode_record(found.record)
+            scan = _scan_of(record)
+            if scan is not None:
+                scans[row.id] = scan
+            else:
+                task.refuse(row, 410 if found is not None and found.forgotten else 422)
+    return scans
+
+
+def status_of(task: EventsTask) -> int:
+    """What a refused request is answered with: the gravest of its rows."""
+    return max(_STATUSES[problem.found] for problem in task.problems)
+
+
+_STATUSES: Final = {found: status for status, (found, _, _) in REFUSED.items()}
+
+
+def _scan_of(record: Record | None) -> ScanBody | None:
     """The scan that a record is of; None where it is of something else."""
     request: dict[str, Any] = {} if record is None else record.request
     return msgspec.convert(request, ScanBody, strict=False) if "scan_id" in request and "code_id" in request else None
-
-
-def _record(row: _Row, identity: bytes) -> Record:
-    sent = msgspec.to_builtins(row.sent)
-    request = {"lines": sent} if row.table == "orders" else sent
-    return Record(decision_id=identity.hex(), task="", version="", request=request, features=b"", answer=b"")

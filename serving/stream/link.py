@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -176,7 +177,10 @@ class Link:
 
     async def forget(self, slot: bytes) -> bool:
         """Delete a member's key and tell every scorer; whether there was one."""
-        return bool(await self._redis.eval(FORGET, len(NAMES), *NAMES, slot))
+        found = bool(await self._redis.eval(FORGET, len(NAMES), *NAMES, slot))
+        with contextlib.suppress(ResponseError):  # there is no such file, or it is written anew just now
+            await self._redis.bgrewriteaof()
+        return found
 
     async def warn(self) -> None:
         """Says in the log where Redis is set up so that it may lose or drop entries."""

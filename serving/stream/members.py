@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from serving.ledger.ledger import Ledger
-    from serving.ledger.vault import MemberKey, Seal, Vault
+    from serving.ledger.vault import MemberKey, Seal
     from serving.stream.link import Draft, Link
 
 _SLOT, _ALIAS = 16, 8
@@ -32,32 +32,42 @@ class Members:
 
     def __init__(self, ledger: Ledger, link: Link) -> None:
         self._ledger, self._vault, self._link = ledger, ledger.vault, link
-        self._shared: set[bytes] = set()
+        self._drawn: dict[bytes, MemberKey] = {}
+
+    def of(self, member_id: str) -> MemberKey:
+        """The key of a member; a new one, which is theirs once an entry with it was appended, where there is none."""
+        found = self._vault.known(member_id)
+        if found is None:
+            slot = self._vault.slot(member_id)
+            found = self._drawn.get(slot)
+            if found is None:
+                found = self._drawn[slot] = self._vault.draw(member_id)
+        return found
 
     def told(self, keys: list[MemberKey]) -> tuple[tuple[KeyRow, bool], ...]:
-        """The keys that an entry names, each with whether the others cannot know it yet."""
-        return tuple(
-            (KeyRow(key.alias, key.slot, key.wrapped), not key.stored and key.slot not in self._shared) for key in keys
-        )
+        """The keys that an entry names, each with whether it was drawn here and the others cannot know it."""
+        return tuple((KeyRow(key.alias, key.slot, key.wrapped), key.slot in self._drawn) for key in keys)
 
     def appended(self, draft: Draft) -> None:
-        """The others know the keys of an entry from now on."""
-        self._shared.update(row.slot for row, _ in draft.keys)
+        """The keys that an entry brought are its members' from now on."""
+        for row, _ in draft.keys:
+            key = self._drawn.pop(row.slot, None)
+            if key is not None:
+                self._vault.accept(key)
 
     def corrected(self, slot: bytes, row: bytes) -> None:
         """Takes another's key for ours, or lets go of ours where there is none any more."""
-        _release(self._vault, slot)
+        self._drawn.pop(slot, None)
         known = self._ledger.by_slot(slot)
-        if known is not None and packed(known) != row:
+        if not row or (known is not None and packed(known) != row):
             self.forgotten(slot)
         if row:
-            _adopt(self._vault, _key_row(slot, row))
-            self._shared.add(slot)
+            self._vault.adopt(_key_row(slot, row))
 
     def forgotten(self, slot: bytes) -> None:
         """Deletes a copy, also of a key that no commit holds yet."""
-        _release(self._vault, slot)
-        self._shared.discard(slot)
+        self._drawn.pop(slot, None)
+        self._vault.release(slot)
         delete(self._ledger.folder, slot)
         self._vault.drop()
 
@@ -75,8 +85,7 @@ class Members:
         if found is None:
             row = await self._link.key(alias.to_bytes(_ALIAS, "little"))
             if row is not None:
-                found = _adopt(self._vault, _key_row(row[:_SLOT], row[_SLOT:]))
-                self._shared.add(row[:_SLOT])
+                found = self._vault.adopt(_key_row(row[:_SLOT], row[_SLOT:]))
         return found
 
 
@@ -101,21 +110,3 @@ def _number(identity: bytes) -> int:
 
 def _key_row(slot: bytes, row: bytes) -> KeyRow:
     return KeyRow(int.from_bytes(row[:_ALIAS], "little"), slot, row[_ALIAS:])
-
-
-def _adopt(vault: Vault, row: KeyRow) -> MemberKey:
-    """Lets a vault know a key that another scorer drew; the next commit of the ledger stores it."""
-    known = vault._store.by_slot(row.slot)  # noqa: SLF001 - TODO: a method of the vault
-    key = vault._read(row)  # noqa: SLF001
-    assert key is not None
-    if known != row:
-        key.stored = False
-        vault._fresh[row.slot] = key  # noqa: SLF001
-    return key
-
-
-def _release(vault: Vault, slot: bytes) -> None:
-    """Lets a vault forget a key that no commit holds yet, also where an entry with it waits for its commit."""
-    key = vault._fresh.pop(slot, None)  # noqa: SLF001
-    if key is not None:
-        key.stored = True

@@ -76,6 +76,6 @@ class StreamService(LiveService):
             return status, body
         with contextlib.suppress(ValueError, *AWAY):
             found = await self.desk.find(bytes.fromhex(decision_id))
-            if found is not None:
-                return self._viewed(found)
+            if found is not None and (found.forgotten or found.record is not None):
+                return self.viewed(found)
         return 404, b""

@@ -69,10 +69,10 @@ class RedisServer:
 class NoStore:
     """Keeps no keys."""
 
-    def by_slot(self, slot: bytes) -> KeyRow | None:
+    def by_slot(self, _: bytes) -> KeyRow | None:
         return None
 
-    def by_alias(self, alias: int) -> KeyRow | None:
+    def by_alias(self, _: int) -> KeyRow | None:
         return None
 
 
@@ -86,7 +86,9 @@ class StreamServer(Server):
     def __enter__(self) -> Self:
         super().__enter__()
         until = time.monotonic() + 60
-        while self.readiness() != 200 and time.monotonic() < until:
+        while self.readiness() != 200:
+            if time.monotonic() > until:
+                pytest.fail(f"the scorer was not ready:\n{self.said.read_text()}")
             time.sleep(0.05)
         return self
 

@@ -90,7 +90,7 @@ def test_whoever_joins_before_a_scan_in_the_stream_is_known_to_it(
     assert after["registration_age_seconds"] == (NOW + 2 - int(scan.ts.timestamp() * 1e6)) // 1_000_000
 
 
-def test_an_entry_names_the_keys_of_all_whom_it_names(world: Path, scans: list[ScanBody], vault: Vault) -> None:
+def test_an_entry_names_the_keys_of_all_whom_it_names(scans: list[ScanBody], vault: Vault) -> None:
     drafts = Drafts(Registers(), vault)
     joining = MemberBody(member_id="new", registered_at=scans[0].ts, referrer_id="patron")
 
