@@ -65,11 +65,11 @@ def forget(
     from serving.settings import read_settings
 
     settings = read_settings(home)
-    if settings.state:
+    done = drop(settings.ledger, _secret(settings), member)
+    if settings.state:  # afterwards: this ledger's service, told by the stream, deletes what is counted above
         from serving.stream.forget import forget as drop_everywhere
 
         drop_everywhere(settings.state, settings.ledger, _secret(settings), member)
-    done = drop(settings.ledger, _secret(settings), member)
     if as_json:
         print_json({"known": done.known, "records": done.records, "readable": done.readable})
     elif done.known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from data.errors import DependencyDown
 from serving.ledger.ledger import Ledger
@@ -12,7 +12,7 @@ from serving.stream.link import AWAY, Link
 if TYPE_CHECKING:
     from pathlib import Path
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS: Final = 5.0
 
 
 def forget(url: str, folder: Path, secret: str | None, member_id: str) -> bool:
@@ -30,7 +30,7 @@ def forget(url: str, folder: Path, secret: str | None, member_id: str) -> bool:
     Raises:
         DataError: There is no ledger.
         UsageError: The secret is another.
-        DependencyDown: Redis is not there; nothing was deleted.
+        DependencyDown: Redis is not there; it still has the key.
     """
     ledger = Ledger.read(folder, secret)
     slot = ledger.vault.slot(member_id)
@@ -39,7 +39,8 @@ def forget(url: str, folder: Path, secret: str | None, member_id: str) -> bool:
         return asyncio.run(_forget(url, slot))
     except AWAY as error:
         raise DependencyDown(
-            f"SHEPHERD_STATE: Redis does not answer ({error}), so nobody was forgotten; run the same again when it does"
+            f"SHEPHERD_STATE: Redis does not answer ({error}) and still has the member's key; run the same again when "
+            "it does"
         ) from error
 
 
