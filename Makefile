@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test system fuzz docs lock clean
+.PHONY: help setup run test faults system fuzz docs lock clean
 
 help: ## say what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: setup ## style, types, import direction, and every fast test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+faults: setup ## break what the service stands on, as often as was promised (half an hour): kills, stops, swaps, disks, clocks
+	@SHEPHERD_TEST_LONG=1 $(BIN)/python -m pytest -q --log-cli-level=INFO -m faults
 
 system: ## a browser, Chinese letters and a Redis server, without which some tests skip (Debian, as root)
 	@.ci/system-packages

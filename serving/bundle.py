@@ -100,11 +100,13 @@ class Criteria(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         metrics: Names of those that decide.
         rivals: What would be used instead of the model, which has to be ahead of each.
         ablations: The model with something left out; none may be surely better than the model.
+        inapplicable: Gates that have no meaning for the task, such as calibration of an order.
     """
 
     metrics: tuple[str, ...] = ()
     rivals: tuple[str, ...] = ()
     ablations: tuple[str, ...] = ()
+    inapplicable: tuple[str, ...] = ()
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -196,6 +198,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         site: How what a site sells is forecast, where the model is of sites; None elsewhere.
         reference: How features and scores were spread over the test, which live drift is measured against; None where
             the bundle was written without it, and no drift is shown.
+        champion: The version whose money it was compared with when it was written; empty where there was none.
     """
 
     format_version: int
@@ -219,6 +222,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     effects: Effects | None = None
     site: SiteBundle | None = None
     reference: Reference | None = None
+    champion: str = ""
 
     @property
     def head_names(self) -> tuple[str, ...]:

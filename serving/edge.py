@@ -85,6 +85,9 @@ class BodyLimit:
         if (kind == _JSON or not batch) and is_too_deep(body):  # lines are read by a type that has no depth
             await _too_deep()(scope, receive, send)
             return
+        if kind == _JSON and b"\0" in body:  # no JSON in UTF-8 holds one; what is read as UTF-16 was checked by nobody
+            await _told(400)(scope, receive, send)
+            return
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": not complete}]
 
         async def replay() -> Message:

@@ -148,13 +148,31 @@ def train(
 def promote(
     task: Annotated[str, typer.Argument(help="Name of the task.")],
     version: Annotated[str | None, typer.Argument(help="Version of its bundle; the challenger if not given.")] = None,
+    override: Annotated[
+        list[str] | None, typer.Option(help="A gate that refuses and is passed over, by its name; recorded.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Who answers for passing over a gate.")] = "",
+    reason: Annotated[str, typer.Option(help="Why a gate is passed over.")] = "",
+    back: Annotated[bool, typer.Option("--back", help="Return to the champion before the present one.")] = False,
     home: HomeOption = HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Make a version the champion, if no gate refuses; exit code 4 and the gate's name if one does."""
+    from training.promotions import Override
+    from training.registry import back as return_to_former
     from training.registry import promote as make_champion
 
-    gates = make_champion(task, home, version)
+    passed_over = Override(tuple(override or ()), by, reason) if override or by or reason else None
+    if back:
+        if version is not None or passed_over is not None:
+            raise UsageError("--back: found a version or an override beside it, expected it alone; leave those out")
+        former = return_to_former(task, home)
+        if as_json:
+            print_json({"task": task, "champion": former})
+        else:
+            typer.echo(f"{task} is back at {former}.")
+        return
+    gates = make_champion(task, home, version, passed_over)
     if as_json:
         print_json({"task": task, "gates": [gate.as_dict() for gate in gates]})
     else:

@@ -35,10 +35,11 @@ from serving.site_model import line as site_line
 from serving.site_nearby import Nearby
 from serving.site_tables import LearnedStores, demand_of, own, rivals_ever, rivals_of, spots_of, trading, write_table
 from serving.sites import Candidates, SiteScorer
-from serving.telemetry.reference import reference_of
+from serving.telemetry.reference import Binning, reference_of
 from serving.worth import Earned, Valued, valued
 from training.calibrate import Sigmoid
 from training.graph import forest_base, write_graph
+from training.latency import latency
 from training.parity import Comparison, compare, edge_rows
 from training.trees import read_forest
 
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LEARNED",
     "UNPROVED",
+    "Binning",
     "Bundle",
     "Candidates",
     "Changed",
@@ -82,6 +84,7 @@ __all__ = [
     "Pointer",
     "Response",
     "Score",
+    "Scorer",
     "Segment",
     "Shrinkage",
     "Shrunk",
@@ -102,6 +105,7 @@ __all__ = [
     "point",
     "range_distance",
     "read",
+    "reference_of",
     "resolve",
     "rivals_ever",
     "rivals_of",
@@ -146,6 +150,8 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     lists: str = "",
     effects: Effects | None = None,
     heads: Mapping[str, lgb.Booster] | None = None,
+    champion: str = "",
+    timed: bool = False,
     created: datetime | None = None,
 ) -> Bundle:
     """Write `root/TASK/VERSION`, after proving that its graph is the booster; nothing is written without the proof.
@@ -170,6 +176,8 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         lists: The column that names a row's list, of an order; empty where rows are decided one by one.
         effects: What an offer changes, its heads still without proof; None where the model is of no offers.
         heads: The booster of each of its heads; proved as the model is, with the offer sent and withheld.
+        champion: The version that money in the metrics is compared with; empty where there is none.
+        timed: Whether a row is timed for the gate of latency, in which no two exports are the same.
         created: Instant to note in the manifest; now if not given.
 
     Returns:
@@ -204,11 +212,17 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         criteria=criteria or Criteria(),
         holdout=holdout,
         lists=lists,
+        champion=champion,
     )
     scorer = Scorer(bundles.make(root, unproved, model))
     parity = _prove(scorer, booster, calibrator, rows, edge_rows(forest, rows, generator))
-    said = scorer.raw(rows) if lists else scorer.probability(rows)
-    proved = msgspec.structs.replace(unproved, parity=parity, reference=reference_of(rows, said))
+    answer = scorer.raw if lists else scorer.probability
+    proved = msgspec.structs.replace(
+        unproved,
+        parity=parity,
+        reference=reference_of(rows, answer(rows)),
+        metrics={**metrics, **(latency(answer, rows) if timed else {})},
+    )
     whole = bundles.make(root, proved, model)
     if effects is not None:
         whole = _with_heads(root, proved, model, effects, heads or {}, rows, generator)
@@ -326,13 +340,18 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
     whole = msgspec.structs.replace(unproved, parity=proofs[task], score_base=forest_base(forests[task]), site=judged)
     others = {name: graph for name, graph in graphs.items() if name != task}
     draft = bundles.make(root, whole, graphs[task], others, tables)
-    apart = float(np.abs(SiteScorer(draft).log_revenue(rows) - said).max())
+    scorer_of_sites = SiteScorer(draft)
+    apart = float(np.abs(scorer_of_sites.log_revenue(rows) - said).max())
     if not apart <= _MAX_PROBABILITY_DIFFERENCE:
         raise GateRefused(
             f"Export of {task}: found a difference of {apart} between the logarithms that the service and training "
             f"forecast, expected at most {_MAX_PROBABILITY_DIFFERENCE}. Nothing was written."
         )
-    proved = msgspec.structs.replace(whole, site=msgspec.structs.replace(judged, parity=apart))
+    proved = msgspec.structs.replace(
+        whole,
+        site=msgspec.structs.replace(judged, parity=apart),
+        metrics={**metrics, **latency(scorer_of_sites.log_revenue, rows)},
+    )
     return read(bundles.write(bundles.make(root, proved, graphs[task], others, tables)))
 
 

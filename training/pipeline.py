@@ -12,9 +12,10 @@ from data.errors import DataError
 from data.steps import Steps
 from training.calibrate import CALIBRATIONS
 from training.dataset import build, examples
-from training.interval import Resampling, compare
+from training.drift import drift
+from training.interval import Resampling, compare, of_mean
 from training.learner import raw_scores
-from training.payoff import find_prices, money, rates
+from training.payoff import chosen_actions, earnings, find_prices, money, rates
 from training.record import Record, Search, calibration
 from training.tune import out_of_fold, search
 from training.unlabelled import Past
@@ -77,6 +78,7 @@ class Predictions:
         matrix: Their features, as served.
         stakes: What the pay-off asks of them besides their chance.
         by_lot: Whether the row stands for all rows; money, rates and calibration are of such rows alone.
+        unit: Code of the unit of each row, which intervals resample.
     """
 
     row_id: NDArray[np.object_]
@@ -86,6 +88,7 @@ class Predictions:
     matrix: NDArray[np.float32]
     stakes: Stakes
     by_lot: NDArray[np.bool_]
+    unit: NDArray[np.int64]
 
     @property
     def output(self) -> NDArray[np.float64]:
@@ -236,6 +239,7 @@ def _predict(model: Model, table: Examples, rows: NDArray[np.intp]) -> Predictio
         matrix,
         table.stakes.at(rows),
         table.by_lot[rows],
+        table.unit[rows],
     )
 
 
@@ -280,8 +284,9 @@ def _judge(study: _Study, model: Model, predictions: Predictions, data_hash: str
         money=money(*decided),
         rates=rates(*decided),
         calibration=calibration(label, probability),
-        slices=_slices(study, predictions),
+        slices=_slices(study, model, predictions),
         attributions=_attributions(model, predictions),
+        drift=drift(table.matrix[division.train], predictions.matrix, task.features.names),
     )
 
 
@@ -293,8 +298,8 @@ def _attributions(model: Model, predictions: Predictions) -> dict[str, float]:
     return {names[number]: float(mean[number]) for number in np.argsort(-mean, kind="stable")}
 
 
-def _slices(study: _Study, predictions: Predictions) -> dict[str, dict[str, dict[str, Interval]]]:
-    """The model's metrics within each value of each slice column that has enough rows to say anything."""
+def _slices(study: _Study, model: Model, predictions: Predictions) -> dict[str, dict[str, dict[str, Interval]]]:
+    """The model's metrics and money within each value of each slice column that has enough rows to say anything."""
     task, resampling = study.task, study.resampling()
     columns = {name: study.table.slices[name][study.division.test] for name in task.slices}
     if not predictions.by_lot.all():
@@ -308,5 +313,25 @@ def _slices(study: _Study, predictions: Predictions) -> dict[str, dict[str, dict
                 continue
             part = replace(resampling, units=resampling.units[inside])
             scores = {"model": predictions.probability[inside]}
-            figures[name][value] = compare(predictions.label[inside], scores, task.metrics, part)["model"]
+            figures[name][value] = {
+                **compare(predictions.label[inside], scores, task.metrics, part)["model"],
+                **_money_within(study, model, predictions, inside),
+            }
     return figures
+
+
+def _money_within(
+    study: _Study, model: Model, predictions: Predictions, inside: NDArray[np.bool_]
+) -> dict[str, Interval]:
+    """What the model's actions earn in a slice beyond the best single action for all, over rows that stand for all."""
+    by_lot, task = predictions.by_lot, study.task
+    rows = by_lot & inside
+    if rows.sum() < SMALLEST_SLICE:
+        return {}
+    worth = earnings(task.payoff, predictions.label, predictions.stakes)
+    chosen = chosen_actions(task.payoff, predictions.probability[rows], predictions.stakes.at(rows), model.prices)
+    best = int(worth[by_lot].mean(axis=0).argmax())
+    earned = np.take_along_axis(worth[rows], chosen[:, None], axis=1)[:, 0]
+    resampling = study.resampling()
+    units = replace(resampling, units=resampling.units[rows])
+    return {"gain_over_best_constant": of_mean(earned - worth[rows, best], units)}

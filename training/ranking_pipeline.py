@@ -10,6 +10,7 @@ import numpy as np
 from data.errors import DataError
 from data.steps import Steps
 from training.dataset import examples
+from training.drift import drift
 from training.interval import Resampling
 from training.pipeline import HOME, TRIALS, features
 from training.ranking_folds import lists_of, scored_order, taught
@@ -194,6 +195,7 @@ def _judge(  # noqa: PLR0913, PLR0917 - a record is made of exactly these
         calibration=(),
         slices={},
         attributions=_attributions(model, predictions),
+        drift=drift(table.matrix[division.train], predictions.matrix, task.features.names),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from training.task import Parameters
 
 Figures = Mapping[str, "Interval"]
+_DRAWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Record:
         calibration: Tenths of the test by predicted chance.
         slices: The model's metrics within each value of each slice column.
         attributions: Mean absolute contribution of each feature to the raw score, largest first.
+        drift: Population stability index of each feature between what was learned from and the test; empty where both
+            are the same rows.
     """
 
     task: str
@@ -87,6 +90,7 @@ class Record:
     calibration: tuple[Bin, ...]
     slices: Mapping[str, Mapping[str, Figures]]
     attributions: Mapping[str, float]
+    drift: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
         """For JSON: intervals as value, low and high; instants in ISO 8601; what has no meaning as null."""
@@ -115,3 +119,28 @@ def calibration(label: NDArray[np.float64], probability: NDArray[np.float64], bi
         for rows in np.array_split(order, bins)
         if len(rows)
     )
+
+
+def relative_error(record: Record) -> float:
+    """How far a tenth of the test is off in the mean, as a share of the rate that came true; NaN where nothing did.
+
+    That is the expected calibration error (Naeini et al. 2015) in tenths of equal size, which is small wherever things
+    are rare, divided by how rare they are.
+    """
+    off = sum(one.rows * abs(one.predicted - one.observed) for one in record.calibration)
+    true = sum(one.rows * one.observed for one in record.calibration)
+    return off / true if true else math.nan
+
+
+def error_by_chance(record: Record) -> float:
+    """How large `relative_error` gets by chance alone, in all but 2.5 % of draws from the predicted chances.
+
+    With a handful of positives a model that is exactly right looks far off; NaN where nothing came true.
+    """
+    rows = np.array([one.rows for one in record.calibration], np.int64)
+    predicted = np.array([one.predicted for one in record.calibration])
+    true = sum(one.rows * one.observed for one in record.calibration)
+    if not true:
+        return math.nan
+    drawn = np.random.default_rng([record.seed, 5]).binomial(rows, predicted.clip(0, 1), (_DRAWS, len(rows)))
+    return float(np.percentile(np.abs(drawn - rows * predicted).sum(axis=1) / true, 97.5))

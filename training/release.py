@@ -11,10 +11,14 @@ import numpy as np
 
 from training.effect.release import POLICY, RIVALS, release_effects
 from training.export import Bundle, Criteria, export
+from training.gates import CALIBRATION, DRIFT, MONEY, WORST_SLICE
+from training.incumbent import GAIN, champion_of, gain_in_money
 from training.pipeline import Fitted
-from training.tracking import figures
+from training.task import Task
+from training.tracking import figures, flat
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from training.effect.study import FittedEffects
@@ -36,8 +40,16 @@ def bundles(home: Path) -> Path:
     return home / "bundles"
 
 
-def release(fitted: Fitted | FittedOrder, home: Path, now: datetime | None = None) -> Released:
+def release(
+    fitted: Fitted | FittedOrder, home: Path, now: datetime | None = None, proofs: Mapping[str, float] | None = None
+) -> Released:
     """Export the model with everything an answer rests on; the version names the moment and the model.
+
+    Args:
+        fitted: The model with its record; its money is compared with the present champion's.
+        home: Where bundles lie.
+        now: The moment that the version names; now if not given.
+        proofs: Figures of what was checked before, which gates ask for beside the record's.
 
     Raises:
         GateRefused: The exported graph and the model differ somewhere.
@@ -47,6 +59,7 @@ def release(fitted: Fitted | FittedOrder, home: Path, now: datetime | None = Non
     text = hashlib.sha256(fitted.model.booster.model_to_string().encode()).hexdigest()
     version = f"{moment:%Y%m%dT%H%M%SZ}-{text[:8]}"
     decided = fitted.model if isinstance(fitted, Fitted) else None
+    champion, gain = _against_champion(fitted, home)
     bundle = export(
         bundles(home),
         task=task.name,
@@ -59,8 +72,10 @@ def release(fitted: Fitted | FittedOrder, home: Path, now: datetime | None = Non
         usual=fitted.model.usual,
         rows=fitted.predictions.matrix,
         data_hash=record.data_hash,
-        metrics=figures(record),
+        metrics={**figures(record), **gain, **(proofs or {})},
         criteria=criteria(task),
+        champion=champion,
+        timed=True,
         holdout=task.holdout,
         lists=task.lists,
         generator=np.random.default_rng([record.seed, 2]),
@@ -68,16 +83,24 @@ def release(fitted: Fitted | FittedOrder, home: Path, now: datetime | None = Non
     return Released(bundle, bundles(home) / task.name / version)
 
 
-def release_offers(changes: FittedEffects, record: Record, home: Path, now: datetime | None = None) -> Released:
+def release_offers(
+    changes: FittedEffects,
+    record: Record,
+    home: Path,
+    now: datetime | None = None,
+    proofs: Mapping[str, float] | None = None,
+) -> Released:
     """Export a model of offers: what redeeming costs, what sending changes, and by which rules and price they go out.
 
-    It becomes champion by what its policy earns, not by how well it ranks redeemers.
+    It becomes champion by what its policy earns, not by how well it ranks redeemers; so the record's money, slices and
+    drift, which are of redeemers, are no gates.
 
     Args:
         changes: What was learned, with the chance of redemption that the record judges.
         record: Of that chance.
         home: Where bundles lie.
         now: The moment that the version names; now if not given.
+        proofs: Figures of what was checked before, which gates ask for beside the record's.
 
     Raises:
         GateRefused: An exported graph and its model differ somewhere.
@@ -93,17 +116,33 @@ def release_offers(changes: FittedEffects, record: Record, home: Path, now: date
         version=version,
         data_hash=record.data_hash,
         generator=np.random.default_rng([record.seed, 2]),
-        figures=figures(record),
-        criteria=Criteria(metrics=(POLICY,), rivals=RIVALS),
+        figures={**figures(record), **(proofs or {})},
+        criteria=Criteria(metrics=(POLICY,), rivals=RIVALS, inapplicable=(DRIFT, MONEY, WORST_SLICE)),
     )
     return Released(bundle, bundles(home) / name / version)
 
 
 def criteria(task: LabelledTask) -> Criteria:
-    """What a model of the task has to show to become champion."""
+    """What a model of the task has to show to become champion.
+
+    An order takes no action, so it earns nothing by itself, and its score is no chance that could be held against what
+    came true. A task that names no slices has no worst one.
+    """
+    decides = isinstance(task, Task)
+    inapplicable = (() if decides else (MONEY, CALIBRATION)) + (() if decides and task.slices else (WORST_SLICE,))
     deciding = task.metrics[:1] if task.first_metric_decides else task.metrics
     return Criteria(
         metrics=tuple(metric.name for metric in deciding),
         rivals=tuple(baseline.name for baseline in task.baselines if not baseline.ablation),
         ablations=tuple(baseline.name for baseline in task.baselines if baseline.ablation),
+        inapplicable=inapplicable,
     )
+
+
+def _against_champion(fitted: Fitted | FittedOrder, home: Path) -> tuple[str, dict[str, float]]:
+    """The champion's version and what is earned beyond it; no figure where it cannot decide on these rows."""
+    champion = champion_of(bundles(home), fitted.model.task.name) if isinstance(fitted, Fitted) else None
+    if champion is None or not isinstance(fitted, Fitted):
+        return "", {}
+    gain = gain_in_money(fitted, champion)
+    return champion.manifest.version, {} if gain is None else flat(GAIN, gain)

@@ -20,6 +20,9 @@ import numpy as np
 
 from data.errors import DependencyDown
 from training.curves import draw
+from training.drift import weighted
+from training.pipeline import Fitted
+from training.record import error_by_chance, relative_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from training.interval import Interval
-    from training.pipeline import Fitted
     from training.ranking_pipeline import FittedOrder
     from training.record import Record
     from training.sites.pipeline import FittedSites
@@ -123,9 +125,20 @@ def track(
         tracked.log_dict(run_id, _definitions(fitted), "features.json")
         for name, figure in draw(fitted).items():
             tracked.log_figure(run_id, figure, f"curves/{name}.png")
+        if isinstance(fitted, Fitted):
+            _report(tracked, run_id, fitted, bundle)
         with _current(where):
             version = _register(tracked, run_id, record.task, fitted, bundle)
     return Tracked(run_id, EXPERIMENT.format(task=record.task), version)
+
+
+def _report(tracked: MlflowClient, run_id: str, fitted: Fitted, bundle: Path) -> None:
+    """The page that a reviewer signs; its verdict, money and risks open the run's note."""
+    from training.report.page import FILE, report  # noqa: PLC0415 - the gates it asks are in a module that imports this
+
+    written = report(fitted, bundle, _commit())
+    tracked.log_text(run_id, written.html, FILE)
+    tracked.set_tag(run_id, "mlflow.note.content", f"{written.opening}\n\n{note(fitted.record)}")
 
 
 def figures(record: Record) -> dict[str, float]:
@@ -133,7 +146,7 @@ def figures(record: Record) -> dict[str, float]:
 
     What has no meaning (NaN) is left out: a metric that is absent says so, one that is 0 would lie.
     """
-    flat: dict[str, float] = {}
+    found: dict[str, float] = {}
     for prefix, part in {
         "test": record.metrics,
         "money": record.money,
@@ -142,13 +155,19 @@ def figures(record: Record) -> dict[str, float]:
         **_slices(record),
     }.items():
         for name, interval in part.items():
-            flat |= _flat(f"{prefix}/{name}", interval)
-    flat |= {f"rows/{name}": float(rows) for name, rows in record.rows.items()}
-    flat |= {f"positives/{name}": float(rows) for name, rows in record.positives.items()}
-    flat |= {f"attribution/{name}": value for name, value in record.attributions.items()}
+            found |= flat(f"{prefix}/{name}", interval)
+    found |= {f"rows/{name}": float(rows) for name, rows in record.rows.items()}
+    found |= {f"positives/{name}": float(rows) for name, rows in record.positives.items()}
+    found |= {f"attribution/{name}": value for name, value in record.attributions.items()}
+    found |= {f"drift/feature/{name}": value for name, value in record.drift.items()}
+    found |= {
+        "drift/weighted": weighted(record),
+        "calibration/relative_error": relative_error(record),
+        "calibration/error_by_chance": error_by_chance(record),
+    }
     for number, (default, chosen) in enumerate(zip(record.search.default, record.search.chosen, strict=True), start=1):
-        flat |= {f"search/default/fold_{number}": default, f"search/chosen/fold_{number}": chosen}
-    return {name: value for name, value in flat.items() if not math.isnan(value)}
+        found |= {f"search/default/fold_{number}": default, f"search/chosen/fold_{number}": chosen}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
 def _baselines(record: Record) -> dict[str, Mapping[str, Interval]]:
@@ -172,7 +191,8 @@ def _word(value: str) -> str:
     return re.sub(r"[^\w.\- :]|^\.*$", "_", value)
 
 
-def _flat(name: str, interval: Interval) -> dict[str, float]:
+def flat(name: str, interval: Interval) -> dict[str, float]:
+    """An interval as NAME, NAME_low and NAME_high."""
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 

@@ -191,12 +191,12 @@ def train(
             exact; nothing was exported.
     """
     steps = Steps() if steps is None else steps
-    _check(data_set, now, steps)
+    checked = _check(data_set, now, steps)
     require_tables(task, data_set)
     with steps.step("reach the MLflow store"):
         client(store(home))
     if isinstance(task, SiteTask):
-        return _trained_sites(task, data_set, home=home, seed=seed, steps=steps)
+        return _trained_sites(task, data_set, checked, home=home, seed=seed, steps=steps)
     fitted = _fitted(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
     effect = effect_of(task)
     changes = None
@@ -208,18 +208,27 @@ def train(
         replayed = refuse_skew(task, data_set, np.random.default_rng([seed, 3]))
         step.rows = replayed.rows
     with steps.step("export and prove parity") as step:
-        released = release(fitted, home) if changes is None else release_offers(changes, fitted.record, home)
+        proofs = {
+            "contract/rows": float(checked),
+            "leakage/rows": float(looked),
+            "replay/values": float(replayed.values),
+            "replay/mismatches": float(replayed.mismatches),
+        }
+        released = (
+            release(fitted, home, proofs=proofs)
+            if changes is None
+            else release_offers(changes, fitted.record, home, proofs=proofs)
+        )
         parity = released.bundle.manifest.parity
         step.rows = parity.rows + parity.edge_rows
     with steps.step("track in MLflow"):
-        proofs = {"leakage/rows": looked, "replay/values": replayed.values, "replay/mismatches": replayed.mismatches}
-        tracked = track(fitted, released.folder, store(home), proofs)
+        tracked = track(fitted, released.folder, store(home), released.bundle.manifest.metrics)
         challenge(task.name, released.bundle.manifest.version, home)
     return Trained(fitted, released, tracked, changes)
 
 
-def _trained_sites(task: SiteTask, data_set: DataSet, *, home: Path, seed: int, steps: Steps) -> Trained:
-    fitted, released, proofs = fit_and_release(task, data_set, home=home, seed=seed, steps=steps)
+def _trained_sites(task: SiteTask, data_set: DataSet, checked: int, *, home: Path, seed: int, steps: Steps) -> Trained:
+    fitted, released, proofs = fit_and_release(task, data_set, checked, home=home, seed=seed, steps=steps)
     with steps.step("track in MLflow"):
         tracked = track(fitted, released.folder, store(home), proofs)
         challenge(task.name, released.bundle.manifest.version, home)
@@ -261,9 +270,11 @@ def _arrived(
     return Arrived(trained, alias, verdict, served)
 
 
-def _check(data_set: DataSet, now: datetime, steps: Steps) -> None:
+def _check(data_set: DataSet, now: datetime, steps: Steps) -> int:
+    """How many rows keep their contracts."""
     with steps.step("check the tables") as step:
-        step.rows = sum(require(data_set, now).tables.values())
+        step.rows = rows = sum(require(data_set, now).tables.values())
+    return rows
 
 
 def _money(record: Record) -> str:

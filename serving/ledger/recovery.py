@@ -190,8 +190,9 @@ class _Gathered:
     def _column(self, name: str) -> pa.Array[Any]:
         whole = [part.numbers.get(name) for part in self._parts]
         others = [part.others.get(name) for part in self._parts]
-        if not any(one is not None for one in others):
-            return self._numbers(whole)
+        if all(one is None for one in others):
+            # Without any value nobody knows whether it is of numbers or of text, and the state may expect either.
+            return pa.nulls(self.rows) if all(one is None for one in whole) else self._numbers(whole)
         if any(one is not None for one in whole):
             raise DataError(
                 f"the log {self.log}, column {name}: found whole numbers and text, expected one of them; the ledger "

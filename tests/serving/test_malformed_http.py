@@ -52,7 +52,6 @@ MALFORMED: dict[str, bytes] = {
     "a query of SQL": b"SELECT * FROM members;\r\n\r\n",
     "a question of JSON": GOOD + b"\r\n\r\n",
     # the request line
-    "no version": request(line=b"POST " + PATH),
     "a version of the future": request(line=b"POST " + PATH + b" HTTP/9.9"),
     "a version without a point": request(line=b"POST " + PATH + b" HTTP/11"),
     "a version in small letters": request(line=b"POST " + PATH + b" http/1.1"),

@@ -17,6 +17,8 @@ from training.release import criteria
 from training.tracking import client, store, track
 
 GAIN = "baseline/complaints/gain_roc_auc"
+PROOFS = {"contract/rows": 1_500.0, "leakage/rows": 500.0, "replay/values": 300.0, "replay/mismatches": 0.0}
+GENERAL = ("data contract", "leakage", "replay", "parity", "latency", "judged", "drift", "money", "calibration")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def tracked(fitted, released, tmp_path_factory):
         home = tmp_path_factory.mktemp("registry") / "home"
         folder = home / "bundles" / "renewal" / released.folder.name
         shutil.copytree(released.folder, folder)
-        _doctor(folder, lambda manifest: manifest["metrics"].update(dict.fromkeys(_gains(manifest), 0.01)))
+        _doctor(folder, lambda manifest: manifest["metrics"].update(PROOFS | dict.fromkeys(_gains(manifest), 0.01)))
         track(fitted, folder, store(home))
         challenge("renewal", folder.name, home)
     return home
@@ -41,7 +43,12 @@ def home(tracked, tmp_path, monkeypatch):
 
 
 def _gains(manifest):
-    return [name for name in manifest["metrics"] if "/gain_" in name and not name.endswith(("_low", "_high"))]
+    gains = [name for name in manifest["metrics"] if name.startswith("baseline/") and "/gain_" in name]
+    return [name for name in gains if not name.endswith(("_low", "_high"))]
+
+
+def _judgements(manifest):
+    return [name for name in manifest["metrics"] if name.startswith("test/")]
 
 
 def _doctor(folder, change):
@@ -67,8 +74,7 @@ def test_a_challenger_that_passes_every_gate_becomes_champion(home):
 
     assert all(gate.passed for gate in passed)
     assert [gate.name for gate in passed] == [
-        "parity",
-        "judged",
+        *GENERAL,
         "complaints: gain in roc_auc",
         "complaints: gain in average_precision",
         "logistic_regression: gain in roc_auc",
@@ -106,7 +112,7 @@ def test_a_version_is_promoted_by_its_name_and_again_without_harm(home):
             "complaints: gain in roc_auc: found +0.0000, required more than 0",
         ),
         (
-            lambda manifest: manifest["metrics"].clear(),
+            lambda manifest: [manifest["metrics"].pop(name) for name in _judgements(manifest)],
             "judged: found 0 figures of the test, required some",
         ),
     ],
@@ -148,6 +154,7 @@ def _first_decides_and_complaints_are_an_ablation(manifest):
         "metrics": ["roc_auc"],
         "rivals": ["logistic_regression"],
         "ablations": ["complaints"],
+        "inapplicable": ["worst slice"],
     }
 
 
@@ -160,7 +167,7 @@ def test_metrics_that_do_not_decide_and_ablations_that_are_level_refuse_nothing(
 
     _doctor(_challenger(home), level)
 
-    assert [str(gate) for gate in promote("renewal", home)][2:] == [
+    assert [str(gate) for gate in promote("renewal", home)][len(GENERAL) :] == [
         "logistic_regression: gain in roc_auc: found +0.0001, required more than 0",
         "complaints: upper end of the gain in roc_auc: found +0.0000, required 0 or more",
     ]
@@ -205,8 +212,14 @@ def test_a_task_says_what_its_champion_has_to_show(renewal):
     smaller = without("smaller", ["years"])
     task = replace(renewal, baselines=(*renewal.baselines, smaller), first_metric_decides=True)
 
-    assert criteria(task) == Criteria(("roc_auc",), ("complaints", "logistic_regression"), ("smaller",))
-    assert criteria(renewal) == Criteria(("roc_auc", "average_precision"), ("complaints", "logistic_regression"))
+    without_slices = ("worst slice",)
+    assert criteria(task) == Criteria(
+        ("roc_auc",), ("complaints", "logistic_regression"), ("smaller",), inapplicable=without_slices
+    )
+    assert criteria(renewal) == Criteria(
+        ("roc_auc", "average_precision"), ("complaints", "logistic_regression"), inapplicable=without_slices
+    )
+    assert criteria(replace(renewal, slices=("month",))).inapplicable == ()
 
 
 def test_the_command_exits_with_4_and_the_name_of_the_gate(home, shepherd):

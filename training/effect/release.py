@@ -80,6 +80,7 @@ def release_effects(  # noqa: PLR0913 - what export is given
         effects=_effects(model, fitted.record.price, _policy(model, test.matrix)),
         heads={name: head.booster for name, head in _heads(model).items()},
         created=created,
+        timed=True,
     )
     gap = value_gap(bundle, model, test.matrix)
     if not gap <= _MAX_GAP_FEN:

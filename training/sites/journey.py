@@ -27,9 +27,11 @@ ASKED = ("site_id", "lat", "lon", "format", "area_m2", "rent_fen", "opening_cost
 
 
 def fit_and_release(
-    task: SiteTask, data_set: DataSet, *, home: Path, seed: int, steps: Steps
+    task: SiteTask, data_set: DataSet, checked: int, *, home: Path, seed: int, steps: Steps
 ) -> tuple[FittedSites, Released, dict[str, float]]:
     """Fit and judge, prove the features, and export; gives the proofs as figures too.
+
+    `checked` rows of the data keep their contracts.
 
     Raises:
         GateRefused: A feature knew what came later or depends on company, or the service would say something else.
@@ -42,15 +44,16 @@ def fit_and_release(
         replayed = refuse_company(ground, np.random.default_rng([seed, 3]))
         step.rows = replayed.values
     with steps.step("export and prove parity") as step:
-        bundle = release_sites(fitted, bundles(home))
+        proofs = {
+            "contract/rows": float(checked),
+            "leakage/rows": float(looked),
+            "replay/values": float(replayed.values),
+            "replay/mismatches": float(replayed.mismatches),
+        }
+        bundle = release_sites(fitted, bundles(home), proofs=proofs)
         step.rows = bundle.manifest.parity.rows + bundle.manifest.parity.edge_rows
-    proofs = {
-        "leakage/rows": float(looked),
-        "replay/values": float(replayed.values),
-        "replay/mismatches": float(replayed.mismatches),
-        "parity/log_revenue": bundle.manifest.site.parity if bundle.manifest.site else math.nan,
-    }
-    return fitted, Released(bundle, bundle.folder), proofs
+    apart = bundle.manifest.site.parity if bundle.manifest.site else math.nan
+    return fitted, Released(bundle, bundle.folder), {**bundle.manifest.metrics, "parity/log_revenue": apart}
 
 
 def served_site(fitted: FittedSites, data_set: DataSet, home: Path, alias: str) -> dict[str, object]:

@@ -25,10 +25,12 @@ from training.export import (
     spots_of,
     write_table,
 )
+from training.gates import EXEMPT
 from training.sites.pipeline import RULE
 from training.tracking import figures
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -91,8 +93,13 @@ def refuse_company(ground: Ground, generator: np.random.Generator) -> Replayed:
     return Replayed(alone.size, wrong)
 
 
-def release_sites(fitted: FittedSites, root: Path, now: datetime | None = None) -> Bundle:
+def release_sites(
+    fitted: FittedSites, root: Path, now: datetime | None = None, proofs: Mapping[str, float] | None = None
+) -> Bundle:
     """Export the forecast with the tables that its answers rest on; the version names the moment and the model.
+
+    A forecast takes no action and is no chance, and it is judged on the stores that it learned from, held out in turn:
+    so gates of money, slices, calibration and drift have no meaning. `proofs` are figures of what was checked before.
 
     Raises:
         GateRefused: The service would say something else than training.
@@ -135,8 +142,8 @@ def release_sites(fitted: FittedSites, root: Path, now: datetime | None = None) 
         rows=features,
         said=_said(fitted),
         data_hash=record.data_hash,
-        metrics=figures(record),
-        criteria=Criteria(metrics=("mape",), rivals=(RULE,), ablations=ABLATIONS),
+        metrics={**figures(record), **(proofs or {})},
+        criteria=Criteria(metrics=("mape",), rivals=(RULE,), ablations=ABLATIONS, inapplicable=tuple(sorted(EXEMPT))),
         generator=np.random.default_rng([record.seed, 4]),
     )
 

@@ -16,10 +16,13 @@ import pytest
 
 from data.errors import UsageError
 from serving.ledger.ledger import Ledger
+from tests.counts import times
 from tests.serving.ledger.appending import SECRET, content
 
-KILLS = int(os.environ.get("SHEPHERD_TEST_KILLS", "20"))
+KILLS = times(20, 200)
 ROOT = Path(__file__).parents[3]
+
+pytestmark = pytest.mark.faults
 
 
 def appended(folder, first, seed, generator):

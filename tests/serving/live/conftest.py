@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = "5a" * 32
-VERSIONS = ("v1", "v2")
+VERSIONS = ("v1", "v2", "v3")
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +61,7 @@ def scans(world: Path) -> list[ScanBody]:
 
 @pytest.fixture(scope="session")
 def bundles(world: Path, scans: list[ScanBody], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two versions of a model of all features of the fraud task; the first is champion."""
+    """Three versions of a model of all features of the fraud task; the first is champion."""
     state, intake = LiveState(TASK.features), Intake(Registers.read(world), Aliases())
     matrix = np.array(
         [state.observe("scans", intake.scan(scan, number * 40_000_000)) for number, scan in enumerate(scans[:600])]
@@ -147,9 +147,9 @@ async def ask(port: int, bodies: Sequence[bytes], connections: int = 8, path: st
 
 
 class Server:
-    """A service in a process of its own."""
+    """A service in a process of its own, started within another command where one is given."""
 
-    def __init__(self, settings: Settings, **variables: str) -> None:
+    def __init__(self, settings: Settings, within: tuple[str, ...] = (), **variables: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -163,7 +163,16 @@ class Server:
             "OMP_NUM_THREADS": "1",
             **variables,
         }
-        command = [sys.executable, "-m", "uvicorn", "--factory", "serving.app:create_app", "--port", str(self.port)]
+        command = [
+            *within,
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "--factory",
+            "serving.app:create_app",
+            "--port",
+            str(self.port),
+        ]
         self.said = settings.home / f"said-{self.port}"
         with self.said.open("wb") as said:
             self.process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)  # noqa: S603 - ours

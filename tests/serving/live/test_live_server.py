@@ -1,10 +1,8 @@
-"""A real server: the same bytes twice and over restarts, duplicates counted once, nothing lost when told to stop."""
+"""A real server: the same bytes twice and over restarts, and duplicates counted once."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import signal
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -12,16 +10,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from serving.bundle import point
-from serving.ledger.ledger import Ledger
-from tests.serving.live.conftest import SECRET, Server, ask, encoded
+from tests.serving.live.conftest import Server, encoded
 
 if TYPE_CHECKING:
     from serving.live.bodies import ScanBody
     from serving.settings import Settings
-
-SWAPS = int(os.environ.get("SHEPHERD_TEST_SWAPS", "6"))
-STOPS = int(os.environ.get("SHEPHERD_TEST_STOPS", "1"))
 
 
 def decision(server: Server, decision_id: str) -> dict[str, Any]:
@@ -97,54 +90,3 @@ def test_rows_of_events_count_once_and_move_later_features(settings: Settings, s
     assert told[2][1]["error"]["problems"][0]["where"] == "body.scan_labels.0"
     assert features["member_payout_count_30d"] == 1.0
     assert features["device_verdict_count_wool_30d"] == 1.0
-
-
-@pytest.mark.parametrize("number", range(STOPS))
-def test_a_server_told_to_stop_under_load_loses_nothing(settings: Settings, scans: list[ScanBody], number: int) -> None:
-    bodies = [encoded(scan) for scan in scans]
-
-    async def load(server: Server) -> Any:
-        asking = asyncio.create_task(ask(server.port, bodies, 16))
-        await asyncio.sleep(0.4 + 0.02 * number)
-        server.process.send_signal(signal.SIGTERM)
-        return await asking
-
-    with Server(settings) as server:
-        heard = asyncio.run(load(server))
-        server.stop()
-        said = server.said.read_text()
-    sent = [place for place, answer in enumerate(heard.answers) if answer is not None]
-    ledger = Ledger.read(settings.ledger, SECRET)
-    logged, chain = sum(1 for _ in ledger.identities("scans")), ledger.verify()
-    ledger.close()
-    with Server(settings) as server:
-        again = server.ask([bodies[place] for place in heard.recorded])
-
-    assert 0 < len(heard.recorded) < len(bodies)
-    assert [answer and answer[1] for answer in again.answers] == list(heard.recorded.values())
-    assert len(heard.recorded) <= logged <= len(sent) + 16
-    assert chain.holds
-    assert "Traceback" not in said
-
-
-def test_models_change_under_load_without_a_failure(settings: Settings, scans: list[ScanBody]) -> None:
-    bodies = [encoded(scan) for scan in scans]
-
-    async def load(server: Server) -> Any:
-        asking = asyncio.create_task(ask(server.port, bodies, 8))
-        for number in range(SWAPS):
-            point(settings.bundles, "fraud", "champion", ("v2", "v1")[number % 2])
-            (answer,) = (await ask(server.port, [b""], 1, "/v1/models/fraud/load")).answers
-            assert answer is not None
-            assert (answer[0], json.loads(answer[1])["champion"]) == (200, ("v2", "v1")[number % 2])
-            await asyncio.sleep(0.1)
-        return await asking
-
-    try:
-        with Server(settings) as server:
-            heard = asyncio.run(load(server))
-    finally:
-        point(settings.bundles, "fraud", "champion", "v1")
-
-    assert len(heard.recorded) == len(bodies)
-    assert {json.loads(answer)["model"]["version"] for answer in heard.recorded.values()} == {"v1", "v2"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from serving.live.bodies import EventsBody, MemberBody, PayoutBody, ScanLabelBody
+from serving.live.bodies import EventsBody, MemberBody, PayoutBody, ScanBody, ScanLabelBody
 from serving.live.order import EmbeddedOrder
 from serving.live.service import LiveService
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from serving.live.bodies import ScanBody
     from serving.settings import Settings
 
 
@@ -91,3 +90,22 @@ def test_a_restart_changes_no_later_answer(settings: Settings, scans: list[ScanB
         return heard
 
     assert asyncio.run(without()) == asyncio.run(with_a_restart())
+
+
+def test_a_log_of_scans_that_leave_out_what_they_may_comes_back(settings: Settings, scans: list[ScanBody]) -> None:
+    """A column without any value in the whole log may be text to the state, which must not take it for numbers."""
+    bare = [
+        ScanBody(scan_id=one.scan_id, ts=one.ts, code_id=one.code_id, status=one.status, prize_fen=one.prize_fen)
+        for one in scans[:5]
+    ]
+
+    async def counted() -> list[int]:
+        heard = []
+        for asked in (bare, scans[5:10]):
+            live = LiveService.open(settings)
+            heard += [(await live.desk.score(one)).status for one in asked]
+            live.desk.broken = "killed"  # so that no snapshot is left
+            await live.close()
+        return heard
+
+    assert asyncio.run(counted()) == [200] * 10

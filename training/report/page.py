@@ -1,0 +1,161 @@
+"""The report of a run as one page of HTML that stands alone, in English and Chinese, the verdict first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from serving.siting.markup import Markup, document, element
+from serving.siting.page import both
+from serving.siting.style import STYLE
+from training.report import sections
+from training.report.content import content_of
+from training.report.risks import SHOWN
+from training.report.words import number, spanned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from training.pipeline import Fitted
+    from training.report.content import Content
+    from training.report.risks import Risk
+
+FILE: Final = "report.html"
+"""How the artefact of a run is called."""
+
+_STYLE: Final = """
+section{margin-bottom:20px}h3{font-size:12.5px;margin:0 0 4px}h3 .zh{font-weight:400;color:var(--soft)}
+figure{margin:0}.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));gap:18px}
+svg.chart{border:1px solid var(--line);border-radius:5px}svg .axis text{font-size:10.5px;fill:var(--soft)}
+svg.bar{width:100px;margin-left:auto}.verdict{background:#f2f7f6;border-left:5px solid var(--good);padding:10px 14px;
+margin-bottom:14px;font-size:16px;font-weight:700;overflow-wrap:anywhere}
+.verdict.no{background:#fdf0ea;border-color:var(--bad)}.verdict .zh{display:block;font-weight:400;font-size:13px}
+ol.risks{margin:0;padding-left:20px}ol.risks li{margin-bottom:5px}ol.risks .zh{color:var(--soft);display:block}
+section{overflow-x:auto}.report .figures{grid-template-columns:1fr 1fr}.reason{font-size:11.5px;color:var(--soft)}
+.report td .rule{white-space:normal;overflow-wrap:anywhere;display:inline-block;max-width:520px}
+.report .number{white-space:normal}code{font-size:11.5px}summary{cursor:pointer;color:var(--soft)}
+@media print{.columns{zoom:1}main{zoom:1}}
+"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The page of a run, and what its note opens with."""
+
+    html: str
+    opening: str
+
+
+def report(fitted: Fitted, folder: Path, source: Mapping[str, str]) -> Report:
+    """The report of a fit; arguments and errors as in `content_of`."""
+    content = content_of(fitted, folder, source)
+    return Report(report_page(content), opening(content))
+
+
+def report_page(content: Content) -> str:
+    """The page; nothing in it is loaded from anywhere, and every text from a table is escaped."""
+    name = f"{content.record.task} {content.manifest.version}"
+    return document(
+        f"Report of {name}",
+        STYLE + _STYLE,
+        element(
+            "main",
+            _head(content),
+            _verdict(content),
+            _figures(content),
+            _risks(content.risks[:SHOWN]),
+            sections.gates(content),
+            sections.curves(content),
+            sections.comparison(content),
+            sections.money(content),
+            sections.slices(content),
+            sections.attributions(content),
+            sections.drift(content),
+            sections.told("errors", "Worst errors", "最大误差", content.errors),
+            sections.told("decisions", "Ten decisions explained", "十个决策及理由", content.decisions),
+            sections.features(content),
+            sections.provenance(content),
+            class_="report",
+        ),
+    )
+
+
+def opening(content: Content) -> str:
+    """What a run's note opens with: the verdict, the money and the risks, as Markdown."""
+    money = content.money
+    lines = [
+        f"**{_plain(content.verdict.english)}**",
+        _plain(content.verdict.chinese),
+        f"Fen a row: {spanned(money.model)}; over {money.than.english}: {spanned(money.gain)}",
+        *(f"{place}. {_plain(risk.said.english)}" for place, risk in enumerate(content.risks[:SHOWN], start=1)),
+        f"All of it: `{FILE}` among the artifacts.",
+    ]
+    return "\n\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Text of a table that Markdown does not read as HTML or emphasis."""
+    return text.replace("<", "&lt;").replace(">", "&gt;").replace("*", "\\*")
+
+
+def _head(content: Content) -> Markup:
+    record = content.record
+    facts = f"{content.manifest.version} · test from {record.test_from:%Y-%m-%d} · {record.rows['test']:,} rows"
+    return element(
+        "header",
+        element(
+            "div",
+            element("div", both("Report of a run", "模型报告"), class_="kicker"),
+            element("h1", record.task),
+            element("div", facts, class_="facts"),
+        ),
+        element(
+            "span",
+            both("Ship", "可上线") if content.ships else both("Do not ship", "不可上线"),
+            class_="badge" if content.ships else "badge warn",
+        ),
+    )
+
+
+def _verdict(content: Content) -> Markup:
+    mood = "verdict" if content.ships else "verdict no"
+    said = content.verdict
+    return element("section", said.english, element("span", said.chinese, class_="zh", lang="zh"), class_=mood)
+
+
+def _figures(content: Content) -> Markup:
+    money = content.money
+    than = both(f"More than {money.than.english}", f"多于{money.than.chinese}")
+    good = "number good" if money.gain.low > 0 else "number bad"
+    return element(
+        "section",
+        element(
+            "div",
+            element("div", both("Expected money, fen a row", "预期收益（分/行）"), class_="label"),
+            element("div", number(money.model.value), class_="number"),
+            element("div", f"95 %: {number(money.model.low)} – {number(money.model.high)}", class_="small"),
+            class_="figure lead",
+        ),
+        element(
+            "div",
+            element("div", than, class_="label"),
+            element("div", number(money.gain.value), class_=good),
+            element("div", f"95 %: {number(money.gain.low)} – {number(money.gain.high)}", class_="small"),
+            class_="figure",
+        ),
+        class_="figures",
+    )
+
+
+def _risks(risks: tuple[Risk, ...]) -> Markup:
+    items = [
+        element(
+            "li",
+            element("b", "act: " if risk.severity >= 1 else "watch: ", class_="bad" if risk.severity >= 1 else "soft"),
+            risk.said.english,
+            element("span", risk.said.chinese, class_="zh", lang="zh"),
+        )
+        for risk in risks
+    ]
+    return sections.section("risks", "The biggest risks", "最大风险", element("ol", *items, class_="risks"))

@@ -1,0 +1,150 @@
+"""What may go wrong with a model, worst first: every risk is a figure held against what is commonly borne."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from training.report import words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from training.export import Manifest
+    from training.interval import Interval
+    from training.metrics import Metric
+    from training.record import Bin, Record
+    from training.report.evidence import Drift
+    from training.report.words import Said
+
+SHOWN: Final = 3
+BORNE_SHORTFALL: Final = 0.25
+"""Share of the whole's figure that a slice may lack before it counts as 1."""
+BORNE_MISCALIBRATION: Final = 0.2
+"""Likewise of the base rate, by which chances may be off."""
+BORNE_DRIFT: Final = 0.25
+"""The population stability index that is commonly acted on."""
+BORNE_SHARE: Final = 0.5
+"""Share of the attributions that one feature may have."""
+ENOUGH_POSITIVES: Final = 100
+JUDGED: Final = "judged"
+"""The slice by how a label came about, which is no group of customers."""
+SEND_NONE: Final = "send_none"
+
+
+@dataclass(frozen=True)
+class Risk:
+    """One thing that may go wrong.
+
+    Attributes:
+        name: Which kind.
+        severity: How large it is; 1 is where something should be done.
+        said: In words.
+    """
+
+    name: str
+    severity: float
+    said: Said
+
+
+@dataclass(frozen=True)
+class Money:
+    """Fen earned a row.
+
+    Attributes:
+        model: By the model's actions.
+        gain: More than by what they stand in for.
+        than: What that is.
+    """
+
+    model: Interval
+    gain: Interval
+    than: Said
+
+
+def risks_of(
+    record: Record, manifest: Manifest, metrics: Sequence[Metric], money: Money, drift: Sequence[Drift]
+) -> tuple[Risk, ...]:
+    """Every risk that the figures speak of, worst first."""
+    meanings = {feature.name: feature.meaning for feature in manifest.features}
+    found = [
+        *_slices(record, metrics[0]),
+        *_calibration(record.calibration),
+        *_rivals(record, manifest),
+        *_concentration(record, meanings),
+        *_drift(drift),
+        Risk("money", _doubt(money.gain), words.earned(money.gain, money.than)),
+    ]
+    positives = record.positives["test"]
+    found.append(Risk("few positives", ENOUGH_POSITIVES / max(positives, 1), words.few(positives)))
+    return tuple(sorted(found, key=lambda risk: -risk.severity))
+
+
+def miscalibration(bins: Sequence[Bin]) -> float:
+    """Mean distance of what was said from what came true over tenths of the test, as a share of the base rate."""
+    came = sum(one.rows * one.observed for one in bins)
+    apart = sum(one.rows * abs(one.predicted - one.observed) for one in bins)
+    return apart / came if came else float("inf")
+
+
+def _calibration(bins: Sequence[Bin]) -> Iterator[Risk]:
+    rows = sum(one.rows for one in bins)
+    if not rows:
+        return
+    gap = miscalibration(bins)
+    said, came = (sum(one.rows * getattr(one, name) for one in bins) / rows for name in ("predicted", "observed"))
+    yield Risk("calibration", gap / BORNE_MISCALIBRATION, words.off_calibration(gap, said, came))
+
+
+def _slices(record: Record, metric: Metric) -> Iterator[Risk]:
+    whole, sign = record.metrics[metric.name], 1.0 if metric.greater_is_better else -1.0
+    found = []
+    for column, parts in record.slices.items():
+        for value, figures in parts.items():
+            part = figures[metric.name]
+            lacks = sign * (whole.value - part.value)
+            if column == JUDGED or not lacks > 0 or not whole.value:
+                continue
+            sure = part.high < whole.value if metric.greater_is_better else part.low > whole.value
+            said = words.weak_slice(column, value, metric.name, part, whole, sure=sure)
+            severity = lacks / abs(whole.value) / BORNE_SHORTFALL
+            found.append(Risk("worst slice", severity if sure else severity / 2, said))
+    yield from sorted(found, key=lambda risk: -risk.severity)[:1]
+
+
+def _rivals(record: Record, manifest: Manifest) -> Iterator[Risk]:
+    """The rival that is beaten least surely, in a metric that decides."""
+    gains = {
+        (rival, name): record.baselines[rival][f"gain_{name}"]
+        for rival in manifest.criteria.rivals
+        for name in manifest.criteria.metrics
+        if rival in record.baselines and f"gain_{name}" in record.baselines[rival]
+    }
+    found = [Risk("baseline", _doubt(gain), words.rival(*told, gain)) for told, gain in gains.items()]
+    yield from sorted(found, key=lambda risk: -risk.severity)[:1]
+
+
+def _doubt(gain: Interval) -> float:
+    """How far the interval reaches down for each unit gained; 1 and more where it reaches 0, 2 where nothing is gained.
+
+    >>> from training.interval import Interval
+    >>> _doubt(Interval(2.0, 1.0, 3.0)), _doubt(Interval(2.0, 0.0, 4.0)), _doubt(Interval(-1.0, -2.0, 0.0))
+    (0.5, 1.0, 2.0)
+    """
+    if not gain.value > 0:
+        return 2.0
+    return min((gain.value - gain.low) / gain.value, 2.0)
+
+
+def _concentration(record: Record, meanings: Mapping[str, str]) -> Iterator[Risk]:
+    total = sum(record.attributions.values())
+    if total > 0:
+        name, most = next(iter(record.attributions.items()))
+        share = most / total
+        yield Risk("one feature", share / BORNE_SHARE, words.leaning(meanings[name], name, share))
+
+
+def _drift(drift: Sequence[Drift]) -> Iterator[Risk]:
+    for worst in drift[:1]:
+        said = words.drifted(worst.meaning, worst.feature, worst.index)
+        yield Risk("drift", worst.index / BORNE_DRIFT, said)

@@ -1,0 +1,219 @@
+"""The parts of the page, each from what the report holds to HTML in both languages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from features.wording import VALUE
+from serving.siting.markup import Markup, element, joined
+from serving.siting.page import both, table
+from training.report.chart import bar, drawing, legend
+from training.report.words import ROWS, Said, metric, number, spanned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from training.interval import Interval
+    from training.report.content import Content
+    from training.report.evidence import Decision
+
+TOP: Final = 15
+_FEN_TO_YUAN_A_THOUSAND: Final = 10.0
+
+
+def two(said: Said) -> Markup:
+    """A label in both languages."""
+    return both(said.english, said.chinese)
+
+
+def section(name: str, english: str, chinese: str, *parts: str | Markup) -> Markup:
+    """A titled part of the page that can be linked to."""
+    return element("section", element("h2", both(english, chinese)), *parts, id=name)
+
+
+def note(english: str, chinese: str) -> Markup:
+    """A remark under a figure."""
+    return element("p", both(english, chinese), class_="small")
+
+
+def gates(content: Content) -> Markup:
+    """What a promotion asks, refused ones first."""
+    rows = [
+        [gate.name, gate.found, gate.required, _passed(passed=gate.passed)]
+        for gate in sorted(content.gates, key=lambda gate: gate.passed)
+    ]
+    heads = [both("gate", "关卡"), both("found", "实际"), both("required", "要求"), ""]
+    return section("gates", "What a promotion asks", "上线关卡", table(heads, rows))
+
+
+def _passed(*, passed: bool) -> Markup:
+    label = both("passed", "通过") if passed else both("refused", "未通过")
+    return element("b", label, class_="good" if passed else "bad")
+
+
+def curves(content: Content) -> Markup:
+    """The drawings, side by side."""
+    drawn = [
+        element("figure", element("h3", two(one.title)), drawing(one), legend(one), class_=one.name)
+        for one in content.curves
+    ]
+    remark = note(
+        "Thresholds are those that follow from the pay-off at the middle stake of the test.",
+        "阈值由收益表在测试集中位金额处推出。",
+    )
+    return section("curves", "Curves", "曲线", element("div", *drawn, class_="charts"), remark)
+
+
+def comparison(content: Content) -> Markup:
+    """The model beside the champion and every baseline, with paired gains over the baselines."""
+    record = content.record
+    heads = [both("on the test, scored once", "测试集"), *(two(metric(name)) for name in record.metrics)]
+    rows: list[list[str | Markup]] = [[both("model", "模型"), *map(spanned, record.metrics.values())]]
+    parts = [part for part in (content.champion,) if part is not None]
+    for champion in parts:
+        label = both(f"champion {champion.version}", "现任") if champion.same_data else _elsewhere(champion.version)
+        rows.append([label, *(_figure(champion.figures.get(name)) for name in record.metrics)])
+    for name, figures in record.baselines.items():
+        rows.append([name, *(_figure(figures.get(told)) for told in record.metrics)])
+        gains = (_figure(figures.get(f"gain_{told}")) for told in record.metrics)
+        rows.append([both("— the model is ahead by", "— 领先（配对）"), *gains])
+    without = [] if parts else [note("No champion decides yet, or it is this model.", "尚无现任模型。")]
+    return section("comparison", "Beside the champion and baselines", "与现任及基线比较", table(heads, rows), *without)
+
+
+def _elsewhere(version: str) -> Markup:
+    return both(
+        f"champion {version}, on other data or features: not comparable", "现任（数据或特征不同，不可直接比较）"
+    )
+
+
+def _figure(interval: Interval | None) -> str:
+    return "–" if interval is None else spanned(interval)
+
+
+def money(content: Content) -> Markup:
+    """What each way to act earns, and who got which action."""
+    record = content.record
+    earned: list[list[str | Markup]] = [
+        [name, spanned(one), number(_FEN_TO_YUAN_A_THOUSAND * one.value)] for name, one in record.money.items()
+    ]
+    heads = [both("action", "决策"), both("fen a row", "每行（分）"), both("¥ per 1,000 rows", "每千行（元）")]
+    shares: list[list[str | Markup]] = [[name, spanned(one)] for name, one in record.rates.items()]
+    told = table([both("action of outcome", "各结果所获决策"), both("share", "比例")], shares)
+    return section("money", "Money and who got which action", "收益与决策", table(heads, earned), told)
+
+
+def slices(content: Content) -> Markup:
+    """The deciding metric in each slice with its difference to the whole."""
+    name, whole = next(iter(content.record.metrics.items()))
+    rows: list[list[str | Markup]] = [[both("all rows", "整体"), "", spanned(whole), ""]]
+    for column, parts in content.record.slices.items():
+        rows += [
+            [column, value, _figure(part.get(name)), f"{part[name].value - whole.value:+.3f}"]
+            for value, part in parts.items()
+        ]
+    heads = [both("column", "列"), both("value", "取值"), two(metric(name)), both("beside all", "与整体之差")]
+    remark = note(
+        "The last column is what one group gets otherwise than all; a precision also hangs on the group's own rate.",
+        "末列为各组与整体之差；精确率还取决于该组自身的比例。",
+    )
+    return section("slices", "Slices and fairness", "分组与公平性", table(heads, rows), remark)
+
+
+def attributions(content: Content) -> Markup:
+    """What the score rests on."""
+    known = {feature.name: feature for feature in content.manifest.features}
+    top = list(content.record.attributions.items())[:TOP]
+    most = max((value for _, value in top), default=0.0) or 1.0
+    rows = [
+        [_worded(known[name].meaning, known[name].sentence_zh), number(value), bar(value / most)]
+        for name, value in top
+        if value > 0
+    ]
+    heads = [both("feature", "特征"), both("mean contribution", "平均贡献"), ""]
+    return section("attributions", "What the score rests on", "特征贡献", table(heads, rows))
+
+
+def drift(content: Content) -> Markup:
+    """What moved most since the rows before the cut."""
+    rows = [[one.meaning, number(one.index)] for one in content.drift[:TOP]]
+    remark = note(
+        "Population stability index of the rows before the cut against the test: look from 0.1, act from 0.25.",
+        "切分前与测试集的群体稳定性指数：0.1 起留意，0.25 起处理。",
+    )
+    return section("drift", "Drift", "漂移", table([both("feature", "特征"), "PSI"], rows), remark)
+
+
+def told(name: str, english: str, chinese: str, decisions: Iterable[Decision]) -> Markup:
+    """Rows of the test with what was done and why; nobody can be known by them."""
+    rows = [
+        [
+            joined((element("code", one.name), *(_reason(said.sentence, said.sentence_zh) for said in one.reasons))),
+            f"{one.probability:.2%}",
+            one.action,
+            one.outcome,
+            number(one.earned_fen),
+        ]
+        for one in decisions
+    ]
+    heads = [
+        both("row (hashed) and why", "行（哈希）与理由"),
+        both("chance", "概率"),
+        both("action", "决策"),
+        both("came true", "实际"),
+        both("fen", "收益（分）"),
+    ]
+    return section(name, english, chinese, table(heads, rows))
+
+
+def _reason(english: str, chinese: str | None) -> Markup:
+    return element("div", _worded(english, chinese or ""), class_="reason")
+
+
+def _worded(english: str, chinese: str) -> Markup:
+    return both(english, chinese.replace(VALUE, "…")) if chinese else joined((english,))
+
+
+def features(content: Content) -> Markup:
+    """Every feature in plain words."""
+    rows = [
+        [
+            joined((element("code", one.name), element("div", _worded(one.meaning, one.sentence_zh)))),
+            one.unit,
+            "–" if one.usual is None else number(one.usual),
+            element("span", one.null_rule, class_="rule"),
+        ]
+        for one in content.manifest.features
+    ]
+    heads = [both("feature", "特征"), both("unit", "单位"), both("usual", "通常"), both("unknown when", "空值规则")]
+    inside = element("details", element("summary", f"{len(rows)}"), table(heads, rows))
+    return section("features", "What each feature means", "特征定义", inside)
+
+
+def provenance(content: Content) -> Markup:
+    """What the model was made of, so that it can be made again."""
+    record, manifest = content.record, content.manifest
+    parity = manifest.parity
+    first, last = content.span
+    facts: list[tuple[Markup, str]] = [
+        (both("bundle", "模型包"), manifest.version),
+        (both("data hash", "数据哈希"), record.data_hash),
+        (both("feature fingerprint", "特征指纹"), record.fingerprint),
+        (both("rows from, to", "时间范围"), f"{first:%Y-%m-%d %H:%M} – {last:%Y-%m-%d %H:%M} UTC"),
+        (both("test from", "测试起点"), f"{record.test_from:%Y-%m-%d %H:%M} UTC"),
+        *((two(ROWS.get(name, Said(name, name))), f"{rows:,}") for name, rows in record.rows.items()),
+        (both("seed, trials", "随机种子与搜索次数"), f"{record.seed}, {record.search.trials}"),
+        *((both(name, "参数"), str(value)) for name, value in record.search.parameters.items()),
+        *((both(name, "来源"), value) for name, value in content.source.items()),
+        *((both(name, "版本"), value) for name, value in manifest.versions.items()),
+        (
+            both("parity of graph and model", "导出一致性"),
+            (
+                f"{parity.wrong_leaves} wrong leaves, raw difference {parity.max_raw_difference} on {parity.rows:,} "
+                f"test rows and {parity.edge_rows:,} edge rows"
+            ),
+        ),
+    ]
+    heads = [both("fact", "事项"), ""]
+    body = table(heads, [[name, element("span", value, class_="rule")] for name, value in facts])
+    return section("provenance", "What it was made of", "来源", body)
