@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DECISION: Final = "shepherd.decision_id"
 """Where a route leaves the id of its decision, in the request's scope, for the log."""
 _SERVER_FAULT: Final = 500
+_TOO_MANY: Final = 429
 _CLOSED: Final = 499
 """The status of a request whose caller went away, as proxies write it."""
 
@@ -64,7 +65,7 @@ class Observer:
         self._metrics.observe_request(route, method, status, seconds)
         if self._spans is not None:
             self._spans.answered(route, status, scope.get(DECISION))
-        if _logger.isEnabledFor(logging.INFO):
+        if status != _TOO_MANY and _logger.isEnabledFor(logging.INFO):  # counted above: lines would cost what is short
             fields = {
                 "method": method,
                 "route": route,
