@@ -18,6 +18,7 @@ from serving.access.commands import keys
 from serving.commands import serve
 from serving.ledger.commands import forget, replay, snapshot
 from training.commands import build, promote, run, train
+from training.history_commands import history
 from training.member_commands import holdout, lookalike, offers, value
 from training.sites.commands import sites
 
@@ -34,6 +35,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "train": train,
     "promote": promote,
     "sites": sites,
+    "history": history,
     "serve": serve,
     "replay": replay,
     "forget": forget,

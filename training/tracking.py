@@ -23,6 +23,7 @@ from training.curves import draw
 from training.drift import weighted
 from training.pipeline import Fitted
 from training.record import error_by_chance, relative_error
+from training.report.page import FILE, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,8 +135,6 @@ def track(
 
 def _report(tracked: MlflowClient, run_id: str, fitted: Fitted, bundle: Path) -> None:
     """The page that a reviewer signs; its verdict, money and risks open the run's note."""
-    from training.report.page import FILE, report  # noqa: PLC0415 - the gates it asks are in a module that imports this
-
     written = report(fitted, bundle, _commit())
     tracked.log_text(run_id, written.html, FILE)
     tracked.set_tag(run_id, "mlflow.note.content", f"{written.opening}\n\n{note(fitted.record)}")

@@ -34,7 +34,9 @@ _ROWS_AT_ONCE: Final = 256
 _FIND: Final = """
     SELECT sequence, owner, CAST(content AS BLOB) FROM entries JOIN sealed USING (sequence) WHERE identity = ?
 """
+_KEEP_KEY: Final = "INSERT INTO keys VALUES (?, ?, ?)"
 _FULL: Final = "full"
+_HISTORY: Final = "history"
 
 
 class Ledger:
@@ -45,6 +47,7 @@ class Ledger:
     Attributes:
         folder: Where it lies.
         vault: Its secrets.
+        members: How many members have a key: whoever was met and not forgotten.
     """
 
     def __init__(self, folder: Path, secret: bytes, durability: Durability, lock: TextIOWrapper | None) -> None:
@@ -63,6 +66,7 @@ class Ledger:
         self._doubtful = False
         self._head, self._last = BEGINNING, Place(0, 0)
         self._find_head()
+        self.members = self._keys()
 
     @classmethod
     def open(cls, folder: Path, secret: str | None = None, durability: Durability = "process") -> Ledger:
@@ -200,11 +204,34 @@ class Ledger:
             raise
         self._head, self._last = head, Place(entries[-1].sequence, entries[-1].seen_at)
         for member in fresh:
-            self.vault.kept(member)
+            self._kept(member)
         for entry in entries:
-            if entry.member is not None and not entry.member.stored:
-                self.vault.kept(entry.member)
+            if entry.member is not None:
+                self._kept(entry.member)
             self._queued.pop(entry.identity, None)
+
+    def keep_keys(self) -> None:
+        """Writes the keys that no commit holds yet, without an entry; while no writer runs.
+
+        Raises:
+            sqlite3.Error: The disk does not take them.
+        """
+        fresh = self.vault.fresh()
+        with self._transaction() as writing:
+            writing.executemany(_KEEP_KEY, [(key.alias, key.slot, key.wrapped) for key in fresh])
+        for key in fresh:
+            self._kept(key)
+
+    @property
+    def history(self) -> int | None:
+        """The last instant of what the state had seen before the first entry; None where it began with the log."""
+        row = self._reading.execute("SELECT value FROM about WHERE name = ?", (_HISTORY,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def begin_after(self, seen_at: int) -> None:
+        """Notes that the state had seen events up to an instant before the log's first entry; while no writer runs."""
+        with self._transaction() as writing:
+            writing.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (_HISTORY, b"%d" % seen_at))
 
     def notice(self) -> None:
         """Lets go of the keys in memory where another process wrote to the file, since it may have deleted some."""
@@ -212,6 +239,7 @@ class Ledger:
         if version != self._version:
             self._version = version
             self.vault.drop()
+            self.members = self._keys()
 
     def by_slot(self, slot: bytes) -> KeyRow | None:
         """For the vault."""
@@ -255,7 +283,7 @@ class Ledger:
             contents.append((entry.sequence, sealed))
         writing = self._writing
         if keys:
-            writing.executemany("INSERT INTO keys VALUES (?, ?, ?)", keys.values())
+            writing.executemany(_KEEP_KEY, keys.values())
         writing.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", rows)
         writing.executemany("INSERT INTO sealed VALUES (?, ?)", contents)
         if sealed_block:
@@ -280,6 +308,19 @@ class Ledger:
         except DataError as error:
             raise DataError(f"ledger {self.folder}, the commit that ends with entry {sequence}: {error}") from error
 
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """What is written inside is kept as a whole, or not at all."""
+        writing = self._writing
+        writing.execute("BEGIN IMMEDIATE")
+        try:
+            yield writing
+            writing.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                writing.execute("ROLLBACK")
+            raise
+
     def _stored(self) -> Iterator[tuple[Stored, bytes]]:
         query = """
             SELECT sequence, CAST(seen_at AS INTEGER), CAST(owner AS INTEGER), CAST(identity AS BLOB),
@@ -302,6 +343,15 @@ class Ledger:
         row = self._writing.execute(query).fetchone()
         if row is not None:
             self._last, self._head = Place(row[0], row[1]), row[2]
+
+    def _kept(self, member: MemberKey) -> None:
+        """Takes note that a commit holds a key."""
+        self.members += not member.stored
+        self.vault.kept(member)
+
+    def _keys(self) -> int:
+        counted: int = self._writing.execute("SELECT count(*) FROM keys").fetchone()[0]
+        return counted
 
     def _data_version(self) -> int:
         version: int = self._writing.execute("PRAGMA data_version").fetchone()[0]

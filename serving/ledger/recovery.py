@@ -94,14 +94,15 @@ def keep(ledger: Ledger, state: LiveState, folder: Path, sequence: int | None = 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     snapshot(state, path)
     path.chmod(0o600)
-    for _, older, _ in _snapshots(folder, state.feature_set)[KEPT:]:
-        older.unlink(missing_ok=True)
+    for place, older, _ in _snapshots(folder, state.feature_set)[KEPT:]:
+        if place:  # what came before the log can be had from nowhere else
+            older.unlink(missing_ok=True)
     return path
 
 
 def _replay(ledger: Ledger, state: LiveState, after: int) -> int:
     """Lets a state take in the log after a place; answers the last place."""
-    for sequence, tables in _tables(ledger, after, _needed(state)):
+    for sequence, tables in _tables(ledger, after, needed(state)):
         state.replay(tables)
         after = sequence
     return after
@@ -121,6 +122,12 @@ def _latest(ledger: Ledger, feature_set: FeatureSet, folder: Path) -> tuple[Live
             return restore(path, feature_set), sequence
         except DataError as error:
             _logger.warning("%s; taking an older one, or the whole log", error)
+    if ledger.history is not None:
+        raise DataError(
+            f"snapshots {folder}: found none of these features that is whole, expected one, since the state had seen "
+            "events before the log began. Serve a model of the features that it began with, bring the snapshots back, "
+            "or begin a new ledger (SHEPHERD_LEDGER) with `shepherd history`."
+        )
     return LiveState(feature_set), 0
 
 
@@ -139,7 +146,7 @@ def _mark(feature_set: FeatureSet) -> str:
     return feature_set.fingerprint()[:16]
 
 
-def _needed(state: LiveState) -> dict[str, tuple[str, ...]]:
+def needed(state: LiveState) -> dict[str, tuple[str, ...]]:
     """For each log that the state reads the columns that it needs."""
     return {
         log: tuple(dict.fromkeys((*columns, *IDENTITIES.get(log, ()))))

@@ -50,6 +50,7 @@ class Writer:
         gather_seconds: float = GATHER_SECONDS,
         most_waiting: int = MOST_WAITING,
         committed: Callable[[int, float], None] | None = None,
+        failed: Callable[[], None] | None = None,
     ) -> None:
         """Starts the thread.
 
@@ -58,11 +59,12 @@ class Writer:
             gather_seconds: How long the first entry of a commit may wait for others.
             most_waiting: How many entries may wait.
             committed: Told of every commit, in the writer's thread: how many entries, and how many seconds it took.
+            failed: Told of every commit that fails, in that thread too.
         """
         self._ledger = ledger
         self._gather_seconds = gather_seconds
         self._most_waiting = most_waiting
-        self._committed = committed
+        self._committed, self._failed = committed, failed
         self._waiting: deque[tuple[Entry, Callable[[], None]]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
@@ -134,6 +136,8 @@ class Writer:
                 if self._failing is None:
                     _logger.exception("the log cannot be written")
                 self._failing = str(error) or type(error).__name__
+                if self._failed is not None:
+                    self._failed()
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopping, pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)

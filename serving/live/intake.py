@@ -39,6 +39,26 @@ _NO_KEYS: Final = dict.fromkeys(
     )
 )
 
+KINDS: Final[Mapping[str, str]] = {
+    "scan_id": "scan",
+    "code_id": "code",
+    "device_id": "device",
+    "ip": "address",
+    "ip24": "block",
+    "wifi_id": "wifi",
+    "user_agent": "agent",
+    "payout_id": "payout",
+    "account_id": "account",
+    "phone_prefix": "phone",
+    "line_id": "line",
+    "order_id": "order",
+}
+"""Columns of events that hold an alias, and of what kind."""
+MEMBERS: Final = frozenset({"member_id", "referrer_id", "child_id"})
+"""Columns of events that hold a member's number."""
+LOGS: Final = frozenset({"scans", "scan_labels", "payouts", "registrations", "referrals", "orders", "baskets"})
+"""The logs that what is sent makes events of."""
+
 
 class Names(Protocol):
     """Gives aliases; a vault of the ledger is one."""
@@ -225,13 +245,7 @@ _SCAN_COLUMNS: Final = (
     *("ts", "device_id", "ip", "batch_id", "serial", "product_id", "campaign_id", "lat", "lon", "entry", "user_agent"),
     *("wifi_id", "status", "prize_fen", "member_id"),
 )
-_ALIASED: Final = (
-    ("device_id", "device"),
-    ("ip", "address"),
-    ("ip24", "block"),
-    ("wifi_id", "wifi"),
-    ("user_agent", "agent"),
-)
+_ALIASED: Final = tuple((name, KINDS[name]) for name in ("device_id", "ip", "ip24", "wifi_id", "user_agent"))
 _SUMMED: Final = ("quantity", "amount_fen", "discount_fen", "coupon_discount_fen", "margin_fen")
 
 

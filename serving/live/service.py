@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from features.online import LiveState
-from serving.ledger.ledger import Ledger
+from serving.ledger.ledger import Ledger, Place
 from serving.ledger.record import Record, decode_record
 from serving.ledger.recovery import SNAPSHOTS, keep, recover
 from serving.ledger.writer import Writer
@@ -97,11 +97,16 @@ class LiveService:
             _warm(models, registers, ledger.vault)
             intake = Intake(registers, ledger.vault)
             Joins(settings.ledger).bring_back(ledger, intake)
-            writer = Writer(ledger, committed=None if metrics is None else _counted(metrics))
+            writer = (
+                Writer(ledger)
+                if metrics is None
+                else Writer(ledger, committed=_counted(metrics), failed=metrics.commit_failed)
+            )
         except BaseException:
             ledger.close()
             raise
-        order = EmbeddedOrder(ledger.last)
+        # What the state saw before the log began may lie ahead of this clock.
+        order = EmbeddedOrder(Place(ledger.last.sequence, max(ledger.last.seen_at, state.clock)))
         desk = ScanDesk(
             models,
             state,
@@ -136,6 +141,9 @@ class LiveService:
         models.changed = told
         metrics.watch_queue("requests", lambda: desk.depth)
         metrics.watch_queue("writer", lambda: self._writer.depth)
+        metrics.watch_state(
+            lambda: self._ledger.members, lambda: sum(one.nbytes for one in desk.state.arrays().values())
+        )
         metrics.watch_ready(lambda: not self.obstacle)
 
     @property

@@ -129,17 +129,44 @@ def test_the_variables_that_the_composition_sets_are_read() -> None:
         assert name.removeprefix("SHEPHERD_").lower() in Settings.model_fields
 
 
-def test_the_unit_starts_a_real_command_and_is_hardened() -> None:
+def unit_of(name: str) -> configparser.ConfigParser:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(DEPLOY / "shepherd.service", encoding="utf-8")
-    program, *words = shlex.split(unit["Service"]["ExecStart"])
+    unit.read(DEPLOY / name, encoding="utf-8")
+    return unit
 
+
+def command_of(unit: configparser.ConfigParser) -> dict[str, Any]:
+    """What a unit starts, as the command line understands it; the unit gains nothing."""
+    program, *words = shlex.split(unit["Service"]["ExecStart"])
     assert Path(program).name == "shepherd"
-    assert options_of(words)["host"] == "127.0.0.1"
     assert unit["Service"]["User"] == "shepherd"
     for name in ("NoNewPrivileges", "PrivateTmp", "PrivateDevices", "RestrictNamespaces", "LockPersonality"):
         assert unit["Service"][name] == "yes"
     assert unit["Service"]["ProtectSystem"] == "strict"
     assert unit["Service"]["CapabilityBoundingSet"] == ""
+    return {"": words[0], **options_of(words)}
+
+
+def test_the_unit_starts_a_real_command_and_is_hardened() -> None:
+    unit = unit_of("shepherd.service")
+
+    started = command_of(unit)
+
+    assert (started[""], started["host"]) == ("serve", "127.0.0.1")
     assert float(unit["Service"]["TimeoutStopSec"]) >= 10
+
+
+def test_the_timer_takes_snapshots_of_the_very_service() -> None:
+    service, snapshot, timer = (
+        unit_of(f"shepherd{end}") for end in (".service", "-snapshot.service", "-snapshot.timer")
+    )
+    taken, served = command_of(snapshot), command_of(service)
+
+    assert (taken[""], taken["home"]) == ("snapshot", served["home"])
+    assert snapshot["Unit"]["Requisite"] == "shepherd.service"
+    assert snapshot["Service"]["ReadWritePaths"] == str(taken["home"])
+    for name in ("EnvironmentFile", "Environment", "WorkingDirectory", "UMask"):
+        assert snapshot["Service"][name] == service["Service"][name]
+    assert timer["Install"]["WantedBy"] == "timers.target"
+    assert timer["Timer"]["OnUnitActiveSec"]

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
+from html.parser import HTMLParser
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from training.registry import Gate, gates
+from training.export import read
+from training.gates import Gate, gates
+from training.interval import Interval
+from training.record import relative_error
 from training.report.content import content_of
-from training.report.page import opening, report, report_page
-from training.report.words import verdict
+from training.report.evidence import drift_of
+from training.report.page import SHOWN, opening, report, report_page
+from training.report.risks import Money, risks_of
+from training.report.words import Said, number, spanned, verdict
 
 COMMIT = {"commit": "0" * 40}
 
@@ -67,3 +76,138 @@ def test_passing_gates_alone_make_it_ship(content):
 
 def test_the_same_fit_gives_the_same_page(fitted, released, page):
     assert report(fitted, released.folder, COMMIT).html == page
+
+
+class _Tags(HTMLParser):
+    """Every tag closes the one that was opened last."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.wrong = [], []
+
+    def handle_starttag(self, tag, attrs):  # noqa: ARG002 - the parser names them
+        if tag not in {"meta", "br", "hr"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+def test_it_is_well_formed(page):
+    tags = _Tags()
+    tags.feed(page)
+
+    assert (tags.open, tags.wrong) == ([], [])
+    assert page.count("<h2>") == page.count("<section id=") >= 11
+
+
+def test_the_verdict_comes_first_then_the_risks_then_the_curves(page):
+    places = [page.index(one) for one in ('class="verdict', "Expected money", 'id="risks"', 'id="curves"')]
+
+    assert places == sorted(places)
+
+
+def test_figures_on_the_page_are_those_of_the_record(page, content, fitted):
+    record = fitted.record
+    for figures in (record.metrics, record.money, record.rates, *record.baselines.values()):
+        for interval in figures.values():
+            assert spanned(interval) in page
+    assert [(one.feature, one.index) for one in content.drift] == sorted(
+        record.drift.items(), key=lambda told: -told[1]
+    )
+    assert f"off by {relative_error(record):.0%}" in " ".join(risk.said.english for risk in content.risks)
+    (money,) = [curve for curve in content.curves if curve.name == "money"]
+    everyone = dict.fromkeys(fitted.model.task.payoff.actions[1:])
+    for line in money.lines[: len(everyone)]:
+        action = line.label.english.partition(",")[0]
+        assert np.isclose(line.up[-1], record.money[f"always_{action}"].value)  # below the least chance all get it
+
+
+def test_no_row_can_be_known_by_its_key(page, fitted):
+    keys = pq.read_table(fitted.built.path, columns=["row_id"])["row_id"].to_pylist()
+
+    assert len(keys) > 1_000
+    assert not any(re.search(rf"\b{re.escape(key)}\b", page) for key in keys)
+
+
+def test_the_worst_errors_are_wrong_ones_and_the_decisions_fall_in_chance(content):
+    said = [one.probability for one in content.decisions]
+    outcomes = [one.outcome for one in content.errors]
+
+    assert said == sorted(said, reverse=True)
+    assert outcomes == ["stays"] * 5 + ["lapses"] * 5
+    assert min(one.probability for one in content.errors[:5]) > max(one.probability for one in content.errors[5:])
+    assert all(one.reasons for one in content.decisions)
+
+
+def _risks(content, task, **changes):
+    record = replace(content.record, **changes)
+    return risks_of(record, content.manifest, task.metrics, content.money, ())
+
+
+def test_a_slice_that_is_surely_worse_is_the_first_risk_and_is_named(content, renewal):
+    bad = dict.fromkeys(content.record.metrics, Interval(0.1, 0.05, 0.15))
+    first = _risks(content, renewal, slices={"shop": {"harbour": bad, "old town": content.record.metrics}})[0]
+
+    assert first.name == "worst slice"
+    assert "shop is harbour" in first.said.english
+    assert "intervals meet" not in first.said.english
+
+
+def test_drift_counts_by_what_the_score_leans_on(content, renewal):
+    record = replace(
+        content.record, attributions={"complaints": 1.0, "years": 0.0}, drift={"complaints": 0.5, "years": 9}
+    )
+    risks = risks_of(record, content.manifest, renewal.metrics, content.money, drift_of(record, content.manifest))
+    (found,) = [risk for risk in risks if risk.name == "drift"]
+
+    assert found.severity == 2.0
+    assert "Complaints of the last year" in found.said.english
+
+
+def test_money_that_may_be_nothing_is_something_to_act_on(content, renewal):
+    doubtful = Money(content.money.model, Interval(1.0, -1.0, 3.0), Said("waiting", "等待"))
+    risks = risks_of(content.record, content.manifest, renewal.metrics, doubtful, content.drift)
+    (found,) = [risk for risk in risks if risk.name == "money"]
+
+    assert found.severity >= 1
+    assert "not surely more than waiting" in found.said.english
+
+
+def test_a_text_of_a_table_never_becomes_markup(content):
+    hostile = "<img src=x onerror=alert(1)>"
+    sliced = {hostile: {hostile: content.record.metrics}}
+
+    page = report_page(replace(content, record=replace(content.record, slices=sliced)))
+
+    assert hostile not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_the_champion_stands_beside_it_with_what_it_earns_less(content, fitted, released, tmp_path):
+    folder = shutil.copytree(released.folder, tmp_path / "bundles" / "renewal" / released.folder.name)
+    other = folder.parent / "20200101T000000Z-older"
+    shutil.copytree(folder, other)
+    manifest = other / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(folder.name, other.name))
+    (folder.parent / "champion").write_text(f"{other.name}\n")
+
+    champion = content_of(fitted, folder, COMMIT).champion
+
+    assert champion.version == other.name == read(other).manifest.version
+    assert champion.same_data
+    assert champion.gain is None  # it was written before there was a champion
+    assert champion.figures == content.record.metrics
+    shown = report_page(replace(content, champion=replace(champion, gain=Interval(7.125, 6.0, 8.0))))
+    assert other.name in shown
+    assert number(7.125) in shown
+
+
+def test_the_note_opens_with_verdict_money_and_three_risks(content):
+    text = opening(content)
+
+    assert text.startswith(f"**{content.verdict.english}")
+    assert spanned(content.money.gain) in text
+    for place, risk in enumerate(content.risks[:SHOWN], start=1):
+        assert f"{place}. {risk.said.english}" in text

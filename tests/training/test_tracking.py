@@ -114,6 +114,19 @@ def test_a_run_ends_finished_with_its_model_as_challenger(first, released):
     assert challenger.tags["shepherd.bundle"] == released.folder.name
 
 
+def test_a_run_carries_its_report_and_its_note_opens_with_the_verdict(first, fitted, tmp_path):
+    where, tracked = first
+    seen = client(where)
+    told = seen.get_run(tracked.run_id).data.tags["mlflow.note.content"]
+    page = Path(seen.download_artifacts(tracked.run_id, "report.html", tmp_path)).read_text(encoding="utf-8")
+
+    assert told.startswith("**Do not ship: refused by ")
+    assert "data contract: found no figure" in told.partition("\n")[0]
+    assert told.endswith(note(fitted.record))
+    assert page.startswith("<!DOCTYPE html>")
+    assert "Do not ship: refused by " in page
+
+
 def test_a_run_says_whose_it_is(first):
     where, tracked = first
     tags = client(where).get_run(tracked.run_id).data.tags

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from training.export import read, resolve
+from training.export import read
+from training.gates import gates
+from training.incumbent import GAIN, champion_of
 from training.interval import Interval
-from training.registry import gates
 from training.report.curve import curves_of
 from training.report.evidence import drift_of, explained, worst_errors
 from training.report.risks import SEND_NONE, Money, risks_of
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training.export import Manifest
+    from training.gates import Gate
     from training.pipeline import Fitted
     from training.record import Record
-    from training.registry import Gate
     from training.report.curve import Curve
     from training.report.evidence import Decision, Drift
     from training.report.risks import Risk
@@ -38,11 +39,14 @@ class Champion:
         version: Of its bundle.
         figures: Its own figures of its own test, by metric.
         same_data: Whether that test was made of the same tables and cut by the same features.
+        gain: Fen a row that the new model earns beyond it on the same rows of the test, paired; None where it cannot
+            decide on them.
     """
 
     version: str
     figures: Mapping[str, Interval]
     same_data: bool
+    gain: Interval | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def content_of(fitted: Fitted, folder: Path, source: Mapping[str, str]) -> Conte
     """
     record, manifest = fitted.record, read(folder).manifest
     asked = gates(manifest)
-    drift, money = drift_of(fitted, manifest), money_of(record, manifest)
+    drift, money = drift_of(record, manifest), money_of(record, manifest)
     return Content(
         record=record,
         manifest=manifest,
@@ -132,21 +136,24 @@ def money_of(record: Record, manifest: Manifest) -> Money:
 
 
 def _champion(folder: Path, manifest: Manifest) -> Champion | None:
-    root, task = folder.parent.parent, folder.parent.name
-    if not (root / task / "champion").is_file():
+    champion = champion_of(folder.parent.parent, folder.parent.name)
+    if champion is None or champion.manifest.version == manifest.version:
         return None
-    theirs = read(resolve(root, task, "champion")).manifest
-    if theirs.version == manifest.version:
-        return None
+    theirs = champion.manifest
     figures = {
-        name.removeprefix("test/"): Interval(
-            value, *(theirs.metrics.get(f"{name}_{end}", float("nan")) for end in ("low", "high"))
-        )
-        for name, value in theirs.metrics.items()
+        name.removeprefix("test/"): _interval(theirs, name)
+        for name in theirs.metrics
         if name.startswith("test/") and not name.endswith(("_low", "_high"))
     }
     same = (theirs.data_hash, theirs.feature_fingerprint) == (manifest.data_hash, manifest.feature_fingerprint)
-    return Champion(theirs.version, figures, same)
+    paired = manifest.champion == theirs.version and GAIN in manifest.metrics
+    return Champion(theirs.version, figures, same, _interval(manifest, GAIN) if paired else None)
+
+
+def _interval(manifest: Manifest, name: str) -> Interval:
+    """A figure of a manifest; an end without meaning is absent there."""
+    low, high = (manifest.metrics.get(f"{name}_{end}", float("nan")) for end in ("low", "high"))
+    return Interval(manifest.metrics[name], low, high)
 
 
 def _span(fitted: Fitted) -> tuple[datetime, datetime]:

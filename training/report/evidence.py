@@ -1,4 +1,4 @@
-"""What stands behind the figures: drift against the rows before the cut, decisions explained, and the worst errors."""
+"""What stands behind the figures: drift by feature, decisions explained, and the worst errors."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from serving.reasons import Reason, explain
-from serving.telemetry.reference import Binning
 from training.payoff import chosen_actions, earnings
 
 if TYPE_CHECKING:
@@ -19,8 +16,8 @@ if TYPE_CHECKING:
 
     from training.export import Manifest
     from training.pipeline import Fitted
+    from training.record import Record
 
-BATCH: Final = 4_096
 EXPLAINED: Final = (1.0, 0.999, 0.99, 0.98, 0.95, 0.9, 0.75, 0.5, 0.25, 0.0)
 """Where, of the test in rising order of chance, the explained decisions lie."""
 WORST: Final = 5
@@ -29,7 +26,7 @@ _NAME_LENGTH: Final = 10
 
 @dataclass(frozen=True)
 class Drift:
-    """How far one feature moved between the rows before the cut and the test.
+    """How far one feature moved between the rows that were learned from and the test.
 
     Attributes:
         feature: Its name.
@@ -63,26 +60,11 @@ class Decision:
     reasons: tuple[Reason, ...]
 
 
-def drift_of(fitted: Fitted, manifest: Manifest) -> tuple[Drift, ...]:
-    """Each feature's drift from the rows before the cut to the test, largest first; nothing without a reference.
-
-    The rows are read in batches from the table of features, so that memory stays bounded.
-    """
-    if manifest.reference is None:
-        return ()
-    binning = Binning(manifest.reference)
-    names = list(manifest.features)
-    columns = [feature.name for feature in names]
-    found = np.zeros_like(binning.expected)
-    cut = int(fitted.record.test_from.timestamp() * 1_000_000)
-    for batch in pq.ParquetFile(fitted.built.path).iter_batches(BATCH, columns=["as_of", *columns]):
-        at = batch.column("as_of").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
-        values = [batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for name in columns]
-        unscored = np.full(len(at), np.nan)  # a score of rows that were learned from would say nothing
-        found += binning.counts(np.column_stack([*values, unscored])[at < cut])
-    index = binning.psi(found)[:-1]
-    order = np.argsort(-index, kind="stable")
-    return tuple(Drift(columns[place], names[place].meaning, float(index[place])) for place in order)
+def drift_of(record: Record, manifest: Manifest) -> tuple[Drift, ...]:
+    """Each feature's drift as the record and the gate have it, largest first."""
+    meanings = {feature.name: feature.meaning for feature in manifest.features}
+    falling = sorted(record.drift.items(), key=lambda told: -told[1])
+    return tuple(Drift(name, meanings[name], index) for name, index in falling)
 
 
 def explained(fitted: Fitted, manifest: Manifest) -> tuple[Decision, ...]:

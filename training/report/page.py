@@ -72,6 +72,7 @@ def report_page(content: Content) -> str:
             sections.slices(content),
             sections.attributions(content),
             sections.drift(content),
+            sections.policy(content),
             sections.told("errors", "Worst errors", "最大误差", content.errors),
             sections.told("decisions", "Ten decisions explained", "十个决策及理由", content.decisions),
             sections.features(content),

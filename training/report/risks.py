@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from training.drift import weighted
+from training.record import error_by_chance, relative_error
 from training.report import words
 
 if TYPE_CHECKING:
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from training.export import Manifest
     from training.interval import Interval
     from training.metrics import Metric
-    from training.record import Bin, Record
+    from training.record import Record
     from training.report.evidence import Drift
     from training.report.words import Said
 
@@ -21,7 +24,7 @@ SHOWN: Final = 3
 BORNE_SHORTFALL: Final = 0.25
 """Share of the whole's figure that a slice may lack before it counts as 1."""
 BORNE_MISCALIBRATION: Final = 0.2
-"""Likewise of the base rate, by which chances may be off."""
+"""Likewise of the base rate, by which chances may be off, or by as much as chance explains."""
 BORNE_DRIFT: Final = 0.25
 """The population stability index that is commonly acted on."""
 BORNE_SHARE: Final = 0.5
@@ -69,10 +72,10 @@ def risks_of(
     meanings = {feature.name: feature.meaning for feature in manifest.features}
     found = [
         *_slices(record, metrics[0]),
-        *_calibration(record.calibration),
+        *_calibration(record),
         *_rivals(record, manifest),
         *_concentration(record, meanings),
-        *_drift(drift),
+        *_drift(record, drift),
         Risk("money", _doubt(money.gain), words.earned(money.gain, money.than)),
     ]
     positives = record.positives["test"]
@@ -80,20 +83,13 @@ def risks_of(
     return tuple(sorted(found, key=lambda risk: -risk.severity))
 
 
-def miscalibration(bins: Sequence[Bin]) -> float:
-    """Mean distance of what was said from what came true over tenths of the test, as a share of the base rate."""
-    came = sum(one.rows * one.observed for one in bins)
-    apart = sum(one.rows * abs(one.predicted - one.observed) for one in bins)
-    return apart / came if came else float("inf")
-
-
-def _calibration(bins: Sequence[Bin]) -> Iterator[Risk]:
+def _calibration(record: Record) -> Iterator[Risk]:
+    bins, gap = record.calibration, relative_error(record)
     rows = sum(one.rows for one in bins)
-    if not rows:
-        return
-    gap = miscalibration(bins)
-    said, came = (sum(one.rows * getattr(one, name) for one in bins) / rows for name in ("predicted", "observed"))
-    yield Risk("calibration", gap / BORNE_MISCALIBRATION, words.off_calibration(gap, said, came))
+    if rows and not math.isnan(gap):
+        said, came = (sum(one.rows * getattr(one, name) for one in bins) / rows for name in ("predicted", "observed"))
+        borne = max(BORNE_MISCALIBRATION, error_by_chance(record))
+        yield Risk("calibration", gap / borne, words.off_calibration(gap, said, came))
 
 
 def _slices(record: Record, metric: Metric) -> Iterator[Risk]:
@@ -144,7 +140,9 @@ def _concentration(record: Record, meanings: Mapping[str, str]) -> Iterator[Risk
         yield Risk("one feature", share / BORNE_SHARE, words.leaning(meanings[name], name, share))
 
 
-def _drift(drift: Sequence[Drift]) -> Iterator[Risk]:
-    for worst in drift[:1]:
-        said = words.drifted(worst.meaning, worst.feature, worst.index)
-        yield Risk("drift", worst.index / BORNE_DRIFT, said)
+def _drift(record: Record, drift: Sequence[Drift]) -> Iterator[Risk]:
+    """How far those features moved that the score leans on, as the gate has it, and which of them says most."""
+    index = weighted(record)
+    if drift and not math.isnan(index):
+        most = max(drift, key=lambda one: one.index * record.attributions.get(one.feature, 0.0))
+        yield Risk("drift", index / BORNE_DRIFT, words.drifted(most.meaning, most.feature, most.index, index))

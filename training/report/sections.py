@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from features.wording import VALUE
 from serving.siting.markup import Markup, element, joined
 from serving.siting.page import both, table
+from training.gates import SLICE_MONEY
 from training.report.chart import bar, drawing, legend
 from training.report.words import ROWS, Said, metric, number, spanned
 
@@ -73,6 +74,9 @@ def comparison(content: Content) -> Markup:
     for champion in parts:
         label = both(f"champion {champion.version}", "现任") if champion.same_data else _elsewhere(champion.version)
         rows.append([label, *(_figure(champion.figures.get(name)) for name in record.metrics)])
+    for champion in (one for one in parts if one.gain is not None):
+        label = both("— the model earns more by, fen a row, paired", "— 多赚（分/行，配对）")
+        rows.append([label, _figure(champion.gain), *[""] * (len(record.metrics) - 1)])
     for name, figures in record.baselines.items():
         rows.append([name, *(_figure(figures.get(told)) for told in record.metrics)])
         gains = (_figure(figures.get(f"gain_{told}")) for told in record.metrics)
@@ -106,16 +110,22 @@ def money(content: Content) -> Markup:
 def slices(content: Content) -> Markup:
     """The deciding metric in each slice with its difference to the whole."""
     name, whole = next(iter(content.record.metrics.items()))
-    rows: list[list[str | Markup]] = [[both("all rows", "整体"), "", spanned(whole), ""]]
+    rows: list[list[str | Markup]] = [
+        [both("all rows", "整体"), "", spanned(whole), "", _figure(content.record.money.get(SLICE_MONEY))]
+    ]
     for column, parts in content.record.slices.items():
         rows += [
-            [column, value, _figure(part.get(name)), f"{part[name].value - whole.value:+.3f}"]
+            [
+                *(column, value, _figure(part.get(name)), f"{part[name].value - whole.value:+.3f}"),
+                _figure(part.get(SLICE_MONEY)),
+            ]
             for value, part in parts.items()
         ]
     heads = [both("column", "列"), both("value", "取值"), two(metric(name)), both("beside all", "与整体之差")]
+    heads.append(both("fen a row over the best constant", "比最佳单一决策多赚（分/行）"))
     remark = note(
-        "The last column is what one group gets otherwise than all; a precision also hangs on the group's own rate.",
-        "末列为各组与整体之差；精确率还取决于该组自身的比例。",
+        "The fourth column is what one group gets otherwise than all; a precision also hangs on the group's own rate.",
+        "第四列为各组与整体之差；精确率还取决于该组自身的比例。",
     )
     return section("slices", "Slices and fairness", "分组与公平性", table(heads, rows), remark)
 
@@ -135,13 +145,23 @@ def attributions(content: Content) -> Markup:
 
 
 def drift(content: Content) -> Markup:
-    """What moved most since the rows before the cut."""
+    """What moved most since the rows that were learned from."""
     rows = [[one.meaning, number(one.index)] for one in content.drift[:TOP]]
     remark = note(
-        "Population stability index of the rows before the cut against the test: look from 0.1, act from 0.25.",
-        "切分前与测试集的群体稳定性指数：0.1 起留意，0.25 起处理。",
+        "Population stability index of the rows learned from against the test: look from 0.1, act from 0.25.",
+        "训练行与测试集的群体稳定性指数：0.1 起留意，0.25 起处理。",
     )
     return section("drift", "Drift", "漂移", table([both("feature", "特征"), "PSI"], rows), remark)
+
+
+def policy(content: Content) -> Markup:
+    """How offers are decided, where the rows below are not decided as live."""
+    if content.manifest.effects is None:
+        return Markup()
+    return note(
+        "Offers go out by the policy of their effects; the rows below are decided by the chance of redemption alone.",
+        "线上发券按增益策略决定；以下各行仅按核销概率决定。",
+    )
 
 
 def told(name: str, english: str, chinese: str, decisions: Iterable[Decision]) -> Markup:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from training.gates import Gate
     from training.interval import Interval
-    from training.registry import Gate
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def number(value: float) -> str:
     >>> number(0.12345), number(1234.5), number(float("nan"))
     ('0.123', '1,234', '–')
     """
-    if value != value:  # noqa: PLR0124 - NaN alone differs from itself
+    if math.isnan(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
@@ -90,11 +91,12 @@ def off_calibration(gap: float, said: float, came: float) -> Said:
     )
 
 
-def drifted(meaning: str, name: str, index: float) -> Said:
-    """What moved most between the rows before the cut and the test."""
+def drifted(meaning: str, name: str, index: float, whole: float) -> Said:
+    """How far what the score leans on moved between the rows learned from and the test, and what says most of it."""
     return Said(
-        f"“{meaning}” is spread otherwise than before the cut: PSI {index:.2f} (0.1 look, 0.25 act)",
-        f"特征 {name} 在切分前后分布不同：PSI {index:.2f}（0.1 留意，0.25 处理）",
+        f"What the score leans on moved since it was learned: PSI {whole:.2f} in the mean (0.1 look, 0.25 act), most "
+        f"of it “{meaning}” ({index:.2f})",
+        f"评分依据的特征有漂移：平均 PSI {whole:.2f}（0.1 留意，0.25 处理），主要来自 {name}（{index:.2f}）",
     )
 
 
