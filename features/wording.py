@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from features.feature import Aggregate, Operator
 from features.log import GAP, key_name
 from features.network import Ring, RingStatistic
+from features.offer_wording import offer_zh
 from features.place_wording import place_zh
 
 if TYPE_CHECKING:
@@ -63,6 +64,14 @@ ENTITIES_ZH: Final = {
     "user_agent": "该浏览器",
     "phone_prefix": "该手机号段",
     "referrer": "该推荐人",
+    "member_offer": "该会员",
+    "member_kind": "该会员就该类券",
+    "category": "该品类",
+    "product": "该产品",
+    "member_category": "该会员在该品类",
+    "member_product": "该会员在该产品",
+    "store_category": "该门店在该品类",
+    "store_product": "该门店在该产品",
 }
 EVENTS_ZH: Final = {
     "scan": "扫码",
@@ -72,6 +81,10 @@ EVENTS_ZH: Final = {
     "referral": "推荐",
     "basket": "购物",
     "order_line": "购买明细",
+    "offer_line": "该券适用商品购买",
+    "offer_category_line": "该券适用品类购买",
+    "send": "收券",
+    "redemption": "核销",
 }
 CONDITIONS_ZH: Final = {
     "valid": "有效",
@@ -89,6 +102,8 @@ CONDITIONS_ZH: Final = {
     "within_10s": "间隔不足 10 秒的",
     "discounted": "打折",
     "couponed": "用券",
+    "treated": "实际",
+    "mini_program": "小程序",
 }
 COLUMNS_ZH: Final = {
     "member_id": "会员",
@@ -105,6 +120,8 @@ COLUMNS_ZH: Final = {
     "prize_fen": "奖金",
     "amount_fen": "金额",
     "serial": "序列号",
+    "order_id": "订单",
+    "coupon_discount_fen": "用券优惠金额",
     GAP: "间隔时间",
 }
 OPERATORS_ZH: Final = {
@@ -236,7 +253,7 @@ def _phrase_zh(name: str) -> str | None:
         phrase = PHRASES_ZH.get(name.removeprefix(f"{entity}_"))
         if name.startswith(f"{entity}_") and phrase is not None:
             return phrase.format(whose=ENTITIES_ZH[entity])
-    return place_zh(name)
+    return place_zh(name) or offer_zh(name)
 
 
 def _filled(template: str, words: Mapping[str, str | None]) -> str | None:

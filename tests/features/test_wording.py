@@ -5,6 +5,8 @@ import re
 import pytest
 
 from features.coupon import COUPON
+from features.next_purchase import NEXT_CATEGORY, NEXT_PRODUCT
+from features.offered import OFFERED
 from features.place import PlaceSettings, declared
 from features.place_wording import place_zh
 from features.rfm import RFM
@@ -18,8 +20,12 @@ RISK = SCAN + RING + RFM
 SCANS = Log("scans", entities=("member_id", "device_id", "till_id"))
 
 
-@pytest.mark.parametrize("feature", list(RISK), ids=RISK.names)
-def test_every_risk_feature_speaks_both_languages(feature) -> None:
+ALL = {"risk": RISK, "coupon": COUPON, "offers": OFFERED, "category": NEXT_CATEGORY, "product": NEXT_PRODUCT}
+EACH = {feature.name: feature for features in ALL.values() for feature in features}
+
+
+@pytest.mark.parametrize("feature", EACH.values(), ids=EACH)
+def test_every_feature_of_a_task_speaks_both_languages(feature) -> None:
     chinese = sentence_zh(feature)
 
     assert sentence(feature).count(VALUE) == 1
@@ -29,14 +35,10 @@ def test_every_risk_feature_speaks_both_languages(feature) -> None:
     assert "{" not in chinese.replace(VALUE, "")
 
 
-def test_no_two_risk_features_say_the_same() -> None:
-    assert len({sentence_zh(feature) for feature in RISK}) == len(RISK)
-    assert len({sentence(feature) for feature in RISK}) == len(RISK)
-
-
-@pytest.mark.parametrize("feature", list(COUPON), ids=COUPON.names)
-def test_a_feature_without_chinese_words_still_speaks_english(feature) -> None:
-    assert sentence(feature).count(VALUE) == 1
+@pytest.mark.parametrize("features", ALL.values(), ids=ALL)
+def test_no_two_features_of_a_task_say_the_same(features) -> None:
+    assert len({sentence_zh(feature) for feature in features}) == len(features)
+    assert len({sentence(feature) for feature in features}) == len(features)
 
 
 @pytest.mark.parametrize(
@@ -58,12 +60,13 @@ def test_a_feature_without_chinese_words_still_speaks_english(feature) -> None:
             "该会员最近 1 天的有效扫码次数：{value}",
         ),
         ("member_kmh", None, "从该会员上一次扫码地点到此处所需的速度：{value}"),
+        ("member_offer_offer_line_count_30d", None, "该会员最近 30 天的该券适用商品购买次数：{value}"),
         ("member_batch_share_1d", None, "该会员最近 1 天的扫码中属于该批次的占比：{value}"),
         ("device_ring_recent_members_7d", None, "该手机所在关联圈中最近 7 天首次出现的会员数：{value}"),
     ],
 )
 def test_a_sentence_is_put_together_from_the_declaration(name: str, english: str | None, chinese: str) -> None:
-    feature = RISK[name]
+    feature = EACH[name]
     meaning = feature.meaning
 
     assert sentence(feature) == (english or f"{meaning}: {VALUE}")
