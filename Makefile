@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test faults system fuzz docs lock clean
+.PHONY: help setup run test faults system fuzz soak audit docs figures lock clean
 
 help: ## say what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,10 +39,21 @@ system: ## a browser, Chinese letters and a Redis server, without which some tes
 	@.ci/system-packages
 
 fuzz: setup ## ask the routes 20,000 questions that their description allows, and that it does not
-	@SHEPHERD_FUZZ_CASES=20000 $(BIN)/python -m pytest -q tests/serving/test_openapi_page.py
+	@SHEPHERD_FUZZ_CASES=20000 $(BIN)/python -m pytest -q tests/serving/whole/test_openapi_page.py
+
+soak: setup ## load the service for ten minutes: its memory and its open files have to stay flat
+	@$(BIN)/python -m benchmarks.soak
+
+audit: ## hold every locked package against the public lists of known faults; fails where they cannot be asked
+	@$(PYTHON) -m venv var/audit
+	@var/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@var/audit/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps --require-hashes -r requirements/dev.lock
 
 docs: setup ## write the generated pages of docs/ anew
 	@$(BIN)/python -m docs.generate
+
+figures: setup ## write the figures of both README pages anew from docs/figures/
+	@$(BIN)/python -m docs.figures
 
 lock: setup ## write the hashed locks anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \

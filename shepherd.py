@@ -20,7 +20,10 @@ from serving.ledger.commands import forget, replay, snapshot
 from training.commands import build, promote, run, train
 from training.history_commands import history
 from training.member_commands import holdout, lookalike, offers, value
+from training.monitoring.commands import monitor
+from training.retraining.commands import retrain
 from training.sites.commands import sites
+from training.verification.commands import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +37,9 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "build": build,
     "train": train,
     "promote": promote,
+    "verify": verify,
+    "retrain": retrain,
+    "monitor": monitor,
     "sites": sites,
     "history": history,
     "serve": serve,

@@ -34,6 +34,7 @@ _HOST: Final = "127.0.0.1"
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _LENGTH: Final = b"content-length:"
 _NO_ANSWER: Final = 0
+_REFUSED: Final = frozenset({429, 503})
 _INSTANT: Final = 1e-9
 
 
@@ -69,7 +70,7 @@ class Load:
     patience: float = 10.0
     start: int = 0
     core: int | None = None
-    most: int = 1_024
+    most: int = 512
 
     def measured(self) -> dict[str, Any]:
         """Ask, in a process of its own: see `Heard.as_dict`.
@@ -120,6 +121,7 @@ class Heard:
         seconds = ended - begun
         good = [1e3 * (now - due) for due, now, _, well in rows if well]
         bad = [1e3 * (now - due) for due, now, status, well in rows if status and not well]
+        refused = [1e3 * (now - due) for due, now, status, _ in rows if status in _REFUSED]
         statuses = Counter(status for _, _, status, _ in rows)
         return {
             "good_per_second": round(sum(well for _, _, _, well in by_end) / seconds, 1),
@@ -130,6 +132,7 @@ class Heard:
             "hung": statuses[_NO_ANSWER],
             "good_ms": percentiles(good),
             "other_ms": percentiles(bad),
+            "refused_ms": percentiles(refused),
             "seconds": round(seconds, 2),
         }
 
@@ -242,7 +245,7 @@ class _Loading:
             self._ask(self._free.popleft(), due)
             return
         self._owed.append(due)
-        if self._open < self._load.most and len(self._tasks) < len(self._owed):
+        if self._open + len(self._tasks) < self._load.most and len(self._tasks) < len(self._owed):
             task = asyncio.ensure_future(self._connect())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+SCAN: Final = "/v1/scans/score"
+ROW: Final = "/v1/fraud/score"
+RECORDED: Final = '"degraded":"none","recorded":true'
+"""Stands in an answer that was judged and is in the log."""
 VERSION: Final = "measured"
 _ROWS: Final = "rows.npy"
 _TREES: Final = "booster.txt"

@@ -1,7 +1,8 @@
 """A service's log of any size, written without the service: many scans of many members, as it would have logged them.
 
 Only the decisions' records are left out, which recovery does not read: ten million of them are 25 GB. Scans follow a
-small world's, each of a member in turn, over the days of the longest window, so that the state has to hold them all.
+small world's, each of a member in turn, over three times the days of the longest window of a scan: the state has to
+hold the last third of them, and every member is seen within each window of a month.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-DAYS: Final = 28
+    from serving.ledger.vault import MemberKey
+
+DAYS: Final = 90
+"""Over so many days the scans are spread; the longest window of a scan sees 30."""
 _COMMIT: Final = 100
 _NETWORKS: Final = 200_000
 _TABLES: Final = ("batches", "campaigns", "products")
@@ -77,9 +81,8 @@ def write_log(world: Path, tables: Path, folder: Path, *, scans: int, members: i
     ledger = Ledger.open(folder)
     try:
         intake = Intake(Registers.read(tables), ledger.vault)
-        templates = [msgspec.json.decode(body, type=ScanBody) for body in bodies(world, "S")[:_TEMPLATES]]
         step = DAYS * 86_400 * 1_000_000 // scans
-        entries = _entries(ledger, intake, templates, scans, members, step)
+        entries = _entries(ledger, intake, templates(world), scans, members, step)
         batch: list[Entry] = []
         for entry in entries:
             batch.append(entry)
@@ -93,25 +96,38 @@ def write_log(world: Path, tables: Path, folder: Path, *, scans: int, members: i
     done.write_text(json.dumps({"scans": scans, "members": members}))
 
 
+def templates(world: Path) -> list[ScanBody]:
+    """The scans that those of the log follow."""
+    return [msgspec.json.decode(body, type=ScanBody) for body in bodies(world, "S")[:_TEMPLATES]]
+
+
+def scan(follows: Sequence[ScanBody], number: int, members: int) -> ScanBody:
+    """The scan of a number: like one of the world's, of the member whose turn it is, of a code that is its own."""
+    owner = number % members
+    return msgspec.structs.replace(
+        follows[number % len(follows)],
+        scan_id=f"B{number:012d}",
+        member_id=_member(owner),
+        device_id=f"D{owner:09d}",
+        ip=_address(number % _NETWORKS),
+        code_id=f"C{number:012d}",
+    )
+
+
 def _entries(
-    ledger: Ledger, intake: Intake, templates: Sequence[ScanBody], scans: int, members: int, step: int
+    ledger: Ledger, intake: Intake, follows: Sequence[ScanBody], scans: int, members: int, step: int
 ) -> Iterator[Entry]:
     place, vault = ledger.last, ledger.vault
     begun = time.time_ns() // 1_000 - scans * step
+    met: dict[int, MemberKey] = {}  # the vault remembers some, but they come in turn, each after all others
     for number in range(place.sequence, scans):
-        template, owner = templates[number % len(templates)], number % members
-        scan = msgspec.structs.replace(
-            template,
-            scan_id=f"B{number:012d}",
-            member_id=_member(owner),
-            device_id=f"D{owner:09d}",
-            ip=_address(number % _NETWORKS),
-            code_id=f"C{number:012d}",
-        )
+        sent = scan(follows, number, members)
         place = following(place, begun + number * step)
-        member = vault.member(_member(owner))
-        event = intake.scan(scan, place.seen_at, member.alias)
-        identity, digest = vault.identity("scans", scan.scan_id), vault.digest(content(scan))
+        member = met.get(number % members)
+        if member is None:
+            member = met[number % members] = vault.member(_member(number % members))
+        event = intake.scan(sent, place.seen_at, member.alias)
+        identity, digest = vault.identity("scans", sent.scan_id), vault.digest(content(sent))
         yield Entry(place.sequence, place.seen_at, "scans", identity, digest, (("scans", event),), member, b"")
 
 

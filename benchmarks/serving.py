@@ -21,7 +21,6 @@ import io
 import json
 import os
 import platform
-import signal
 import sys
 import tempfile
 import time
@@ -36,10 +35,13 @@ import msgspec
 import numpy as np
 
 from benchmarks import service_log
+from benchmarks.large_log import RECOVERIES, large
 from benchmarks.load import MARK, Load
-from benchmarks.model_servers import ModelServer, Running, peers, running
-from benchmarks.parts import TOO_LONG, measured
-from benchmarks.served_fraud import Served, learned
+from benchmarks.model_servers import LONGEST_START, ModelServer, Running, peers, running
+from benchmarks.parts import measured
+from benchmarks.served_fraud import RECORDED, ROW, SCAN, Served, learned
+from benchmarks.server_process import cpu_seconds, load_average, resident_bytes
+from benchmarks.shared_order import SECRET, STREAM_KEYS, stream
 from data.errors import DataError
 from serving.bundle import read, resolve
 from serving.graph_cut import cut
@@ -50,12 +52,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SCAN: Final = "/v1/scans/score"
-ROW: Final = "/v1/fraud/score"
 CONNECTIONS: Final = 32
 OURS: Final = "ours"
 PEERS: Final = ("mlflow", "bentoml", "mlserver")
-RECORDED: Final = '"degraded":"none","recorded":true'
 _LARGEST_GAP: Final = 1e-9
 _SERVER_CORE, _LOAD_CORE = 0, 1
 _ROWS: Final = 500
@@ -106,8 +105,17 @@ class Bench:
         self._number = 0
 
     @contextmanager
-    def service(self, ledger: str, tables: Path | None = None) -> Iterator[Running]:
-        """Our service with a log of its own; on a core of its own where it has no other tables, and starts at once."""
+    def service(
+        self, ledger: str, tables: Path | None = None, *, longest_start: float = LONGEST_START, state: str = ""
+    ) -> Iterator[Running]:
+        """Our service with a log of its own; on a core of its own where it has no other tables, and starts at once.
+
+        Args:
+            ledger: Which log.
+            tables: Of whom; the measured world's where there are none.
+            longest_start: Seconds after which it should be ready.
+            state: Redis, where it shares its order with others.
+        """
         home = self.served.folder
         command = [sys.executable, "-m", "shepherd", "serve", "--home", str(home), "--port", "{port}"]
         place = self.folder / f"service-{ledger}"
@@ -115,9 +123,13 @@ class Bench:
         settings = {
             "SHEPHERD_LEDGER": str(self.folder / f"ledger-{ledger}"),
             "SHEPHERD_TABLES": str(tables or self.served.tables),
+            "SHEPHERD_STATE": state,
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
-        with running(command, place, settings, "/readyz", None if tables else self.cores[0]) as found:
+        if state:
+            settings["SHEPHERD_SECRET"] = SECRET
+        core = None if tables or state else self.cores[0]
+        with running(command, place, settings, "/readyz", core, longest_start) as found:
             yield found
 
     def load(self, server: Running, path: str, bodies: Path, *, good: str = "", connections: int = CONNECTIONS) -> Load:
@@ -210,7 +222,7 @@ def decisions(bench: Bench) -> dict[str, Any]:
             found = load.times(times * capacity, sizes.pressed, sizes.warm).measured()
             pressed[f"times_{times}"] = {
                 "goodput_share_of_peak": round(found["good_per_second"] / capacity, 3),
-                "refusal_p99_ms": (found["other_ms"] or {}).get("p99"),
+                "refusal_p99_ms": (found["refused_ms"] or {}).get("p99"),
                 "hung": found["hung"],
                 "load_average": load_average(),
                 **found,
@@ -224,52 +236,9 @@ def decisions(bench: Bench) -> dict[str, Any]:
         }
 
 
-def large(bench: Bench) -> dict[str, Any] | str:
-    """Start and memory with many active members; and how long the service is gone after a kill -9 with a long log."""
-    sizes = bench.sizes
-    if not sizes.members:
-        return TOO_LONG
-    tables, ledger = bench.folder / "tables-large", bench.folder / "ledger-large"
-    service_log.write_tables(bench.served.tables, tables, sizes.members)
-    began = time.perf_counter()
-    service_log.write_log(bench.served.tables, tables, ledger, scans=sizes.events, members=sizes.members)
-    print(f"large: logged in {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    for snapshot in (ledger / "snapshots").glob("*"):
-        snapshot.unlink()
-    # Killed before it ever wrote its state down: everything comes back from the log.
-    with bench.service("large", tables) as server:
-        from_log, log_cpu, log_load = server.seconds, cpu_seconds(server), load_average()
-        load = bench.load(server, SCAN, bench.scans(), good=RECORDED)
-        before = load.measured()
-        server.process.send_signal(signal.SIGKILL)
-        server.process.wait()
-    # Killed again, with a snapshot of the start and a tail of what came since.
-    with bench.service("large", tables) as server:
-        tail, tail_load = server.seconds, load_average()
-    # Ended in good order, and started again.
-    with bench.service("large", tables) as server:
-        start_cpu, resident, own = cpu_seconds(server), resident_bytes(server), own_bytes(server)
-        load = bench.load(server, SCAN, bench.scans(), good=RECORDED)
-        return {
-            "memory_bytes": resident,
-            "own_memory_bytes": own,
-            "start_seconds": round(server.seconds, 2),
-            "start_cpu_seconds": round(start_cpu, 2),
-            "recovery_seconds": round(from_log, 2),
-            "recovery_cpu_seconds": round(log_cpu, 2),
-            "recovery_after_snapshot_seconds": round(tail, 2),
-            "members": sizes.members,
-            "events": sizes.events,
-            "ledger_bytes": sum(path.stat().st_size for path in ledger.rglob("*") if path.is_file()),
-            "per_second": load.measured()["good_per_second"],
-            "per_second_before": before["good_per_second"],
-            "load_averages": {"recovery": log_load, "snapshot": tail_load, "start": load_average()},
-        }
-
-
 def laid_out(found: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that are printed."""
-    scores, full, many = (found.get(name) or {} for name in ("score_only", "decisions", "large"))
+    scores, full, shared, many = (found.get(name) or {} for name in ("score_only", "decisions", "stream", "large"))
     half = full.get("half_load") or {}
     milliseconds = half.get("good_ms") or {}
     return {
@@ -286,7 +255,7 @@ def laid_out(found: Mapping[str, Any]) -> dict[str, Any]:
         },
         "memory_bytes": many.get("memory_bytes"),
         "start_seconds": many.get("start_seconds"),
-        "recovery_seconds": many.get("recovery_seconds"),
+        "recovery_seconds": many.get("recovery_seconds") or dict.fromkeys(RECOVERIES),
         "overload": {
             times: {
                 name: ((full.get("overload") or {}).get(times) or {}).get(name)
@@ -294,6 +263,7 @@ def laid_out(found: Mapping[str, Any]) -> dict[str, Any]:
             }
             for times in ("times_2", "times_5")
         },
+        "stream": {name: shared.get(name) for name in STREAM_KEYS},
         "parts": dict(found),
     }
 
@@ -301,6 +271,7 @@ def laid_out(found: Mapping[str, Any]) -> dict[str, Any]:
 PARTS: Final[Mapping[str, Callable[[Bench], dict[str, Any] | str]]] = {
     "score_only": score_only,
     "decisions": decisions,
+    "stream": stream,
     "large": large,
 }
 
@@ -308,6 +279,7 @@ PARTS: Final[Mapping[str, Callable[[Bench], dict[str, Any] | str]]] = {
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "score_only": ("score_only_per_second", "ratio"),
     "decisions": ("decisions_per_second", "half_load", "overload"),
+    "stream": ("stream",),
     "large": ("memory_bytes", "start_seconds", "recovery_seconds"),
 }
 """What each part is measured for."""
@@ -335,45 +307,13 @@ def main() -> None:
             found, reasons = measured({name: partial(part, bench) for name, part in PARTS.items()}, folder, asked.only)
     skipped = {key: why for name, why in reasons.items() for key in KEYS[name]}
     skipped |= {f"ratio.{name}": why for name, why in ((found["score_only"] or {}).get("missing") or {}).items()}
-    print(json.dumps(laid_out(found) | {"machine": machine(), "skipped": skipped, "load_average": load_average()}))
+    where = machine() | {"server_core": bench.cores[0], "load_core": bench.cores[1]}
+    print(json.dumps(laid_out(found) | {"machine": where, "skipped": skipped, "load_average": load_average()}))
 
 
 def machine() -> dict[str, Any]:
     """Where it was measured."""
     return {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()}
-
-
-def load_average() -> float:
-    """Of the last minute."""
-    return round(os.getloadavg()[0], 2)
-
-
-def resident_bytes(server: Running) -> int:
-    """Memory of a server's first process that is in use."""
-    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def own_bytes(server: Running) -> int:
-    """Memory in use that is its own, not a file's."""
-    lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon:"))
-
-
-def cpu_seconds(server: Running) -> float:
-    """What a server's processes took so far: its first one, and all that stem from it."""
-    found: dict[int, tuple[int, int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-            continue
-        found[int(stat.parent.name)] = (int(fields[1]), int(fields[11]) + int(fields[12]))
-    family, grown = {server.process.pid}, True
-    while grown:
-        more = {process for process, (parent, _) in found.items() if parent in family} - family
-        family, grown = family | more, bool(more)
-    return sum(found[process][1] for process in family if process in found) / os.sysconf("SC_CLK_TCK")
 
 
 def _round(load: Load, server: Running) -> dict[str, Any]:

@@ -23,8 +23,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
+from scipy.stats import linregress
+from scipy.stats import t as student
+
 from benchmarks.load import MARK, Load
-from benchmarks.serving import QUICK, RECORDED, ROW, SCAN, Bench, load_average, own_bytes, row_bodies
+from benchmarks.served_fraud import RECORDED, ROW, SCAN
+from benchmarks.server_process import load_average, own_bytes
+from benchmarks.serving import QUICK, Bench, row_bodies
 
 if TYPE_CHECKING:
     from benchmarks.model_servers import Running
@@ -38,6 +44,9 @@ _BYTES_A_SCAN: Final = 1_024
 _SPARE_FILES: Final = 2
 _PART: Final = 5
 _WARM: Final = 1.0
+_MEANS_OF: Final = 30.0
+_FEWEST_MEANS: Final = 4
+_NEAR: Final = 5.0
 _APART: Final = 500_000_000_000
 
 
@@ -149,6 +158,37 @@ def soaked(server: Running, soak: Soak) -> Soaked:
     )
 
 
+@dataclass(frozen=True)
+class Slope:
+    """How memory grew, bytes a minute, by least squares over means of half a minute, with its 95 % interval."""
+
+    bytes_a_minute: float
+    low: float
+    high: float
+
+
+def slope(samples: list[Sample]) -> Slope | None:
+    """How memory grew over all looks, what new scans add to the state included; None where they are too few."""
+    parts = int(samples[-1].at // _MEANS_OF) or 1
+    if parts < _FEWEST_MEANS:
+        return None
+    split = np.array_split(np.array([(one.at / 60, one.resident) for one in samples]), parts)
+    at, resident = np.array([part.mean(axis=0) for part in split]).T
+    fitted = linregress(at, resident)
+    off = float(student.ppf(0.975, parts - 2) * fitted.stderr)
+    found = float(fitted.slope)
+    return Slope(round(found), round(found - off), round(found + off))
+
+
+def minutes(samples: list[Sample]) -> dict[str, dict[str, int]]:
+    """Memory and open files after one, five and ten minutes, as far as it came."""
+    return {
+        str(minute): {"resident": one.resident, "files": one.files}
+        for minute in (1, 5, 10)
+        if (one := min(samples, key=lambda sample: abs(sample.at - 60 * minute))).at > 60 * minute - _NEAR
+    }
+
+
 def _files(server: Running) -> int:
     return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
 
@@ -179,6 +219,8 @@ def main() -> None:
         with bench.service(f"soak-{time.time_ns()}") as server:
             found = soaked(server, soak)
     told: dict[str, Any] = asdict(found) | {"allowed_bytes": found.allowed_bytes, "flat": found.flat}
+    grown = slope(found.samples)
+    told |= {"minutes": minutes(found.samples), "slope": None if grown is None else asdict(grown)}
     told["samples"] = found.samples[:: max(len(found.samples) // 20, 1)]
     print(json.dumps(told | {"load_average": load_average()}))
     sys.exit(0 if found.flat and not found.errors else 1)

@@ -16,7 +16,7 @@ Kinds, and what a reader of `data.sources` gets for each:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 REPEAT_DAYS = 35
 """An id that comes again within so many days of the event that counted is the same event sent twice."""
+
+LARGEST_FEN = 10**9
+"""Most that one line, prize or payment may be: ten million yuan, so that no sum of a member's can leave an int64."""
+LARGEST_SERIAL = 30_000_000
+"""No batch has more codes; the squares of serials are added up, and have to stay within an int64."""
 
 Kind = Literal["text", "instant", "day", "month", "integer", "money", "real", "flag", "text_list"]
 
@@ -104,6 +109,11 @@ def _money(name: str, meaning: str, *, optional: bool = False, minimum: float | 
     return Column(name, "money", meaning, optional=optional, nullable=optional, minimum=minimum)
 
 
+def _sum_of(name: str, meaning: str, *, optional: bool = False, minimum: float = 0) -> Column:
+    """Money that histories add up."""
+    return replace(_money(name, meaning, optional=optional, minimum=minimum), maximum=LARGEST_FEN)
+
+
 def _happened(name: str, meaning: str, *, optional: bool = False, nullable: bool = False) -> Column:
     return Column(name, "instant", meaning, optional=optional, nullable=nullable or optional, past=True)
 
@@ -147,7 +157,7 @@ _SCANS = Table(
         _text("ip", "the network address; null where a proxy withholds it", nullable=True),
         _text("code_id", "the printed code; also given for a forged code that was never printed"),
         _text("batch_id", "the production batch of the code", optional=True),
-        _number("serial", "integer", "the code's place in its batch", (0, None), optional=True),
+        _number("serial", "integer", "the code's place in its batch", (0, LARGEST_SERIAL), optional=True),
         _text("product_id", "the product; null for a forged code that belongs to none", nullable=True),
         _text("campaign_id", "the campaign that ran; null outside every campaign", nullable=True),
         *_place(optional=True),
@@ -155,7 +165,7 @@ _SCANS = Table(
         _text("user_agent", "what the phone's browser says of itself", optional=True),
         _text("wifi_id", "the wireless network", optional=True),
         _text("status", "what became of the code", choices=("valid", "repeat", "inactive", "forged")),
-        _money("prize_fen", "prize drawn by the scan"),
+        _sum_of("prize_fen", "prize drawn by the scan"),
     ),
     references=(
         Reference("member_id", "members", "member_id"),
@@ -231,8 +241,8 @@ _BATCHES = Table(
         _happened("activated_at", "when its codes became valid; null before that", optional=True),
         _happened("shipped_at", "when it left the plant", optional=True),
         _text("region", "where it was sent", optional=True),
-        _number("first_serial", "integer", "serial of its first code", (0, None), optional=True),
-        _number("last_serial", "integer", "serial of its last code", (0, None), optional=True),
+        _number("first_serial", "integer", "serial of its first code", (0, LARGEST_SERIAL), optional=True),
+        _number("last_serial", "integer", "serial of its last code", (0, LARGEST_SERIAL), optional=True),
     ),
     references=(Reference("product_id", "products", "product_id"),),
 )
@@ -259,7 +269,7 @@ _PAYOUTS = Table(
         _happened("ts", "when it was paid"),
         _text("member_id", "whose prize it was"),
         _text("account_id", "the account it went to; several members on one account are a ring's mark"),
-        _money("amount_fen", "amount paid"),
+        _sum_of("amount_fen", "amount paid"),
     ),
     references=(Reference("member_id", "members", "member_id"),),
 )
@@ -278,10 +288,10 @@ _ORDERS = Table(
         _text("channel", "till or mini program", optional=True, choices=("pos", "mini_program")),
         _text("product_id", "what was bought"),
         _number("quantity", "integer", "pieces; 0 for a line that only carries money, such as a deposit", (0, None)),
-        _money("amount_fen", "paid for the line, after all discounts"),
-        _money("discount_fen", "taken off the line, all discounts together", optional=True),
-        _money("coupon_discount_fen", "the part of discount_fen that a coupon paid", optional=True),
-        _money("margin_fen", "earned on the line; may be a loss", optional=True, minimum=None),
+        _sum_of("amount_fen", "paid for the line, after all discounts"),
+        _sum_of("discount_fen", "taken off the line, all discounts together", optional=True),
+        _sum_of("coupon_discount_fen", "the part of discount_fen that a coupon paid", optional=True),
+        _sum_of("margin_fen", "earned on the line; may be a loss", optional=True, minimum=-LARGEST_FEN),
         _text("offer_id", "the offer used on the line", optional=True),
     ),
     references=(

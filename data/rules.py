@@ -81,15 +81,14 @@ def _nothing(rule: str) -> pa.Check:
 def _limits(column: Column) -> Iterator[Rule]:
     name, expected, fix = column.name, EXPECTED[column.kind], fix_of(column.kind)
     if column.minimum is not None:
-        rule = "negative_money" if column.kind == "money" else "too_small"
-        mend = (
-            "correct the sign, and leave refunds out: money is never negative here" if column.kind == "money" else fix
-        )
+        never_negative = column.kind == "money" and column.minimum == 0
+        rule = "negative_money" if never_negative else "too_small"
+        mend = "correct the sign, and leave refunds out: money is never negative here" if never_negative else fix
         check = pa.Check.ge(column.minimum, error=rule)
-        yield Rule(rule, name, name, f"{expected}, at least {column.minimum:g}", mend, check)
+        yield Rule(rule, name, name, f"{expected}, at least {column.minimum:,.15g}", mend, check)
     if column.maximum is not None:
         check = pa.Check.le(column.maximum, error="too_large")
-        yield Rule("too_large", name, name, f"{expected}, at most {column.maximum:g}", fix, check)
+        yield Rule("too_large", name, name, f"{expected}, at most {column.maximum:,.15g}", fix, check)
 
 
 def _past(column: Column, now: datetime) -> Rule:

@@ -199,16 +199,23 @@ def _commit(code: Int64, arena: Int64, table: Int64, at: int, walk: int) -> None
 
 
 @compiled
+def unseen(code: Int64, arena: Int64, table: Int64, words: Int64, walk: int) -> int:
+    """Writes an event where nobody sees it and the next one is written over it; answers like `append`."""
+    outcome = ROOMY
+    for number in range(code[walk + p.PASS_ENTITIES]):
+        if outcome == ROOMY:
+            outcome = _enter(code, arena, table, words, walk + p.PASS_ENTRIES + number * p.ENTITY_WORDS)
+    return outcome
+
+
+@compiled
 def append(code: Int64, arena: Int64, table: Int64, words: Int64, walk: int) -> int:
     """Takes in an event, unseen until a later instant; there is room for it in the table.
 
     Answers ROOMY when done; how many words the arena lacks, when the call has to be made again with more room;
     TOO_LARGE when sums would overflow, with the group and measure in the arena. Unless done, the event is not in.
     """
-    outcome = ROOMY
-    for number in range(code[walk + p.PASS_ENTITIES]):
-        if outcome == ROOMY:
-            outcome = _enter(code, arena, table, words, walk + p.PASS_ENTRIES + number * p.ENTITY_WORDS)
+    outcome = unseen(code, arena, table, words, walk)
     if outcome == ROOMY:
         _commit(code, arena, table, words[0], walk)
         for number in range(code[walk + p.PASS_RINGS]):

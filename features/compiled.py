@@ -31,7 +31,18 @@ from features.repeats import Repeats, mark
 from features.reservation import reserved
 from features.ring_memory import RingMemory
 from features.sliding import sweep
-from features.step import MISFIT, OVERFLOW, REPEATED, REPEATS_FULL, RING_FULL, RING_PARTS, TABLE_FULL, TURN, step
+from features.step import (
+    MISFIT,
+    OVERFLOW,
+    REPEATED,
+    REPEATS_FULL,
+    RING_FULL,
+    RING_PARTS,
+    TABLE_FULL,
+    TURN,
+    attempt,
+    step,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +57,19 @@ if TYPE_CHECKING:
 
 _ARENA: Final = 1 << 14
 _TABLE: Final = 3 * (1 << 10)
+
+
+class TooLarge(DataError):
+    """What an event adds to would leave the safe half of a 64-bit integer.
+
+    Attributes:
+        column: Whose values.
+        key: Of what they are added up, such as `member_id`.
+    """
+
+    def __init__(self, message: str, column: str, key: str) -> None:
+        super().__init__(message)
+        self.column, self.key = column, key
 
 
 class CompiledEvaluator:
@@ -110,6 +134,16 @@ class CompiledEvaluator:
         door, text = self._events[log], mark(log, self._identities.get(log, ()), event)
         door.pack(at, event, text)
         return self._run(door, event, 0, self._program.appends[log], self._nothing)
+
+    def attempt(self, log: str, at: int, event: Mapping[str, object]) -> None:
+        """Finds out whether `append` would take in an event; refuses it as that does, and takes nothing in."""
+        door = self._events[log]
+        door.pack(at, event, mark(log, self._identities.get(log, ()), event))
+        code, take = self._program.code, self._program.appends[log]
+        while outcome := attempt(code, self.arena, self.table, self.repeats.table, door.buffer, take):
+            if outcome == MISFIT:
+                door.pack_slowly(at, event)
+            self._mend(outcome, at)
 
     def answers(self, at: int, row: Mapping[str, object], answer: Doubles) -> None:
         """Writes every output as of an instant, before rounding; null as NaN."""
@@ -215,7 +249,7 @@ class CompiledEvaluator:
         elif outcome == MISFIT:
             raise DataError(f"an event at {at} holds a number of 2**62 or more in size; expected less")
         elif outcome == OVERFLOW:
-            raise DataError(self._overflow())
+            raise self._overflow()
         else:
             self._rings.grow(*divmod(RING_FULL - outcome, RING_PARTS))
 
@@ -252,13 +286,16 @@ class CompiledEvaluator:
         wider[: len(self.arena)] = self.arena
         self.arena = wider
 
-    def _overflow(self) -> str:
+    def _overflow(self) -> TooLarge:
         group = self._plan.groups[int(self.arena[A_FAULT_GROUP])]
         column = group.measures[int(self.arena[A_FAULT_COLUMN])].column
-        return (
-            f"an event of log {group.log}, column {column}: the values or squares of one "
-            f"{' and '.join(group.key) or 'log'} add up to {float(1 << 62):.3g} or more, expected less; "
-            "state the column in a larger unit or mend the values that are out of bounds"
+        key = " and ".join(group.key) or "log"
+        return TooLarge(
+            f"an event of log {group.log}, column {column}: the values or squares of one {key} add up to "
+            f"{float(1 << 62):.3g} or more, expected less; state the column in a larger unit or mend the values that "
+            "are out of bounds",
+            str(column),
+            key,
         )
 
 

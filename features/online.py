@@ -112,6 +112,15 @@ class LiveState:
         self.sequence += 1
         return counts
 
+    def attempt(self, log: str, event: Mapping[str, object]) -> None:
+        """Finds out whether `append` would take in an event whose id is new, and takes nothing in.
+
+        Raises:
+            DataError: As `append`; `features.compiled.TooLarge` where sums would overflow.
+            UsageError: When no feature reads the log, or with the Python evaluator.
+        """
+        self._compiled().attempt(log, self._instant(log, event), event)
+
     def replay(self, tables: Mapping[str, pa.Table]) -> int:
         """Takes in many events at once, as `append` would one by one: to rebuild a state from its log.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from features.feature import Operator
 from features.log import GAP
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 NULL: Final = -(1 << 63)
 """The word of a null; integers are smaller in size."""
+
+_ADDING: Final = frozenset({Operator.SUM, Operator.MEAN, Operator.STD})
 
 # The operators of a group's questions; the first four as in `kernel.totals`.
 COUNT, SUM, MEAN, STD, SHARE, DISTINCT, ENTROPY, EXTREME, LAST, SINCE, SINCE_FIRST = range(11)
@@ -122,6 +125,18 @@ def columns_by_log(plan: Plan) -> dict[str, tuple[str, ...]]:
     for ring in plan.rings:
         for log, columns in ring.columns_by_log.items():
             found[log] = tuple(dict.fromkeys((*found.get(log, ()), *columns)))
+    return found
+
+
+def added_up(plan: Plan) -> dict[str, dict[str, bool]]:
+    """For each log the columns of its events whose values are added up, and whether their squares are, too."""
+    found: dict[str, dict[str, bool]] = {}
+    for group in plan.groups:
+        for one in group.operations:
+            column = group.measures[one.measure].column
+            if one.operator in _ADDING and column is not None and column != GAP:
+                columns = found.setdefault(group.log, {})
+                columns[column] = columns.get(column, False) or one.operator is Operator.STD
     return found
 
 

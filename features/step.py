@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from features import program as p
-from features.arena import ROOMY, TOO_LARGE, answers, append, entities_of
+from features.arena import ROOMY, TOO_LARGE, answers, append, entities_of, unseen
 from features.blocks import lacks
 from features.door import D_GIVEN, D_NEW, D_WORDS
 from features.kernel import Doubles, Int64, compiled
@@ -89,3 +89,18 @@ def step(  # noqa: PLR0913, PLR0917 - arrays one by one: a tuple of them costs m
     if outcome == DONE and high != 0:
         note(repeats, high, low, words[0])
     return outcome
+
+
+@compiled
+def attempt(code: Int64, arena: Int64, table: Int64, repeats: Int64, buffer: Int64, take: int) -> int:
+    """Answers as `step` would on taking in an event whose id is new, and takes nothing in."""
+    if not fits(buffer):
+        return MISFIT
+    if buffer[buffer[D_GIVEN]] >= arena[p.A_TURN]:
+        return TURN
+    outcome = _room(code, arena, table, repeats, buffer, take)
+    if outcome != DONE:
+        return outcome
+    words = encode(arena, table, buffer, True)  # noqa: FBT003 - compiled
+    entities_of(code, arena, table, words, take)
+    return unseen(code, arena, table, words, take)

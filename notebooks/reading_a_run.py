@@ -90,6 +90,30 @@ panel.set_xlabel("mean size of the contribution to the score")
 panel.spines[["top", "right"]].set_visible(False)
 
 # %% [markdown]
+# ## Has what it rests on moved?
+#
+# The same features: population stability index from the rows learned from to the test. 0 is no move, and beyond the
+# broken line is often called large.
+
+# %%
+figure, panel = plt.subplots(figsize=(8, 4.5), layout="tight")
+panel.barh(
+    [name for name, _ in reversed(resting)], [record["drift"][name] for name, _ in reversed(resting)], color="#0b6e4f"
+)
+panel.axvline(0.25, color="#8a8a8a", linestyle="--")
+panel.set_xlabel("population stability index")
+panel.spines[["top", "right"]].set_visible(False)
+
+# %% [markdown]
+# ## Who gets what?
+#
+# The share of each outcome's rows that gets each action, and what the pay-off's cap let through.
+
+# %%
+for name, found in record["rates"].items():
+    print(f"{name:<32} {found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]")
+
+# %% [markdown]
 # ## Does it hold in every slice?
 
 # %%
@@ -99,3 +123,9 @@ for column, values in record["slices"].items():
             f"{name} {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]" for name, found in figures.items()
         )
         print(f"{column} = {value}: {shown}")
+
+# %% [markdown]
+# ## Sign it?
+#
+# `report.html` of the same run opens with the verdict and its three biggest risks; `shepherd promote` asks every gate
+# and names the one that refuses (`docs/first-hour/reviewer.md`).

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from serving.access.gate import from_here
+from serving.arrow_rows import ARROW, answer_batch
 from serving.contracts import (
     LONGEST_ID,
     DecisionAnswer,
@@ -28,20 +29,21 @@ from serving.holdout import Lottery
 from serving.kept import keep
 from serving.offer_desk import OfferDesk
 from serving.recommender import Recommender
-from serving.rows import Columns, RowsRefused, answer_rows
+from serving.rows import Columns, RowsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fastapi.responses import JSONResponse
 
-    from serving.bundle import Manifest
+    from serving.manifest import Manifest
     from serving.payoff import Payoff
     from serving.scorer import Scorer
     from serving.sites import SiteScorer
 
 router: Final = APIRouter()
 JSON_LINES: Final = "application/x-ndjson"
+_STREAM: Final = {"schema": {"type": "string", "format": "binary"}}
 _EXAMPLES: Final[dict[str, Any]] = {
     "then": {"summary": "As of a moment", "value": {"at": "2017-12-10T12:00:00Z", "limit": 3}},
     "now": {"summary": "As of now", "value": {}},
@@ -81,7 +83,7 @@ class UnknownTask(Exception):
 
 
 def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
+    desk: Desk = request.app.state.tasks.desk
     if not desk.scorers and desk.sites is None:
         raise NotReady(desk.obstacle)
     return desk
@@ -138,24 +140,42 @@ async def offers(
     response_class=Response,
     responses={
         200: {
-            "content": {JSON_LINES: {}},
-            "description": "A line a row, in their order: a RowAnswer, or a PlaceAnswer of a task that orders lists.",
+            "content": {JSON_LINES: {}, ARROW: _STREAM},
+            "description": "In the order of the rows a RowAnswer each, or a PlaceAnswer of a task that orders lists: a "
+            "line each, or a row of an Arrow stream where `Accept` names that.",
         },
         **{status: {"model": ErrorAnswer} for status in (404, 413, 422, 503)},
     },
-    openapi_extra={"requestBody": {"required": True, "content": {JSON_LINES: {"schema": {"type": "string"}}}}},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {JSON_LINES: {"schema": {"type": "string"}}, ARROW: _STREAM}}
+    },
 )
 async def batch(task: Annotated[str, Path(max_length=LONGEST_ID)], desk: Ready, request: Request) -> Response:
     """Score up to 1,000 rows, each a JSON object a line with every feature of the model by name, null where unknown.
 
+    Or an Arrow stream, not compressed and up to 1 MiB: a column a feature, of integers or floats, best float32.
     Where the pay-off hangs on what is at stake, or its cap on a group, a line says these too: see `/v1/models`. Where
     a lot lets some decisions through, a line also says what its decision is called, and its answer what was drawn.
     Where the task puts lists in order, a line names its list, and its answer is a place and no probability.
     """
     if task not in desk.scorers:
         raise UnknownTask
-    answers = await run_in_threadpool(answer_rows, desk.scorers[task], await request.body(), desk.lottery(task))
-    return Response(answers, media_type=JSON_LINES)
+    columns = kind_of(request.headers.get("content-type", "")) == ARROW
+    accepted = {kind_of(one) for one in request.headers.get("accept", "").split(",")}
+    answers = await run_in_threadpool(
+        answer_batch,
+        desk.scorers[task],
+        await request.body(),
+        desk.lottery(task),
+        from_arrow=columns,
+        to_arrow=ARROW in accepted,
+    )
+    return Response(answers, media_type=ARROW if ARROW in accepted else JSON_LINES)
+
+
+def kind_of(said: str) -> str:
+    """A kind of body without its parameters."""
+    return said.partition(";")[0].strip().lower()
 
 
 @router.get("/v1/models", summary="The models that answer now", responses={503: {"model": ErrorAnswer}})

@@ -1,24 +1,26 @@
 """The one place where the service is put together: settings in, application out.
 
-Start it with `shepherd serve`, or `uvicorn --factory serving.app:create_app` with the variables of `serving.settings`.
+Start it with `shepherd serve`, with the variables of `serving.settings`: it also bounds what a connection may do.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import logging
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import uvicorn
 from fastapi import FastAPI
 
 from data.errors import DataError, ShepherdError
 from features.audience.library import Library
 from serving.access.gate import require_keys
-from serving.allocation.policy import read_prices
+from serving.access.protocol import bounded
 from serving.api import (
-    Desk,
     NotReady,
     UnknownTask,
     not_ready,
@@ -37,17 +39,15 @@ from serving.live.hot import HotPath
 from serving.live.routes import NoScans, events_refused, live_routes, no_scans
 from serving.live.row_route import RowRoute, row_routes
 from serving.live.service import LiveService
+from serving.live.shortcut import Entrance, with_shortcut
 from serving.live.stranded import Stranded
-from serving.offer_decisions import Decider, policy_of
-from serving.offer_desk import OfferDesk
-from serving.offers import UnknownMember, open_book
-from serving.recommender import Recommender
+from serving.live.ways import Ways
+from serving.offers import UnknownMember
 from serving.rows import RowsRefused
-from serving.scorer import Scorer
 from serving.settings import Settings, read_settings
 from serving.site_api import NoSites, no_sites, site_routes
-from serving.sites import SiteScorer
 from serving.stream.service import StreamService
+from serving.task_models import TaskModels, load
 from serving.telemetry.json_logs import write_json_logs
 from serving.telemetry.metrics import Metrics
 
@@ -57,33 +57,48 @@ if TYPE_CHECKING:
 
     from serving.live.answer import Degraded
     from serving.live.stranded import Scans
+    from serving.scorer import Scorer
+    from serving.telemetry.json_logs import JsonHandler
 
 GRACE_SECONDS: Final = 10
 """So long a service that is told to stop goes on answering what was asked before."""
+_TURN_SECONDS: Final = 0.001
+_GARBAGE: Final = (5_000, 20, 50)
+"""When the collector of garbage looks: an answer makes hardly any that needs it."""
 
 _logger = logging.getLogger("serving")
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, lines: JsonHandler | None = None, *, alone: bool = False) -> FastAPI:
     """Put the service together; models and rows are loaded when the server starts it, not before.
 
     Args:
         settings: Where things lie; read from the environment if not given.
+        lines: Writes the lines of requests; they go by way of the logger if not given.
+        alone: Whether the process does nothing else, so that its memory can be arranged for serving.
 
     Raises:
         UsageError: The environment says what cannot be served.
     """
     chosen = settings or read_settings()
     metrics = Metrics()
+    tasks = TaskModels(chosen, metrics.swapped)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.desk = open_desk(chosen)
+        tasks.open()
+        watching = asyncio.create_task(tasks.watch())
         app.state.live, app.state.stranded = open_live(chosen, metrics)
+        if alone:
+            keep_what_is_loaded()
         yield
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
         live, app.state.live = app.state.live, None
         if live is not None:
             await live.close()
+        front.requests.flush()
 
     app = FastAPI(
         title="Shepherd",
@@ -91,7 +106,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="1",
         lifespan=lifespan,
     )
-    app.state.desk = Desk({}, None, "the service is starting")
+    app.state.tasks = tasks
     app.state.live = app.state.stranded = None
     app.state.scans_obstacle = lambda: _scans_obstacle(app, chosen)
     app.state.audiences = Library(chosen.audiences)
@@ -101,7 +116,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(router)
     app.include_router(row_routes)
     app.include_router(audiences)
-    app.add_middleware(RowRoute, desk=lambda: app.state.desk)  # behind the limit of bodies
+    app.add_middleware(RowRoute, desk=lambda: tasks.desk)  # behind the limit of bodies
     install(app)
     app.add_middleware(HotPath, desk=lambda: _scan_desk(app), refused=metrics.refused)
     app.add_exception_handler(BodyRefused, events_refused)
@@ -113,7 +128,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(NoSites, no_sites)
     app.add_exception_handler(AudienceMissing, audience_missing)
     app.add_exception_handler(AudienceRefused, audience_refused)
-    stand_before(app, metrics, chosen.keys, chosen.spans_to)  # last: what is added later stands before it
+    # Last: what is added later stands before it.
+    front = stand_before(app, metrics, chosen.keys, chosen.spans_to, lines)
+    ways = Ways(lambda: _scan_desk(app), lambda task: _row_scorer(app, task), metrics.refused)
+    app.state.entrance = Entrance(ways, front.keys, front.requests)
     return app
 
 
@@ -133,12 +151,15 @@ def serve(home: Path, host: str, port: int, pointer: Pointer | None = None) -> N
     settings = read_settings(home, pointer)
     require_keys(host, settings.keys)
     load(settings)
-    write_json_logs()
+    app = create_app(settings, write_json_logs(), alone=True)
+    protocol = bounded(settings.bounds())
     # Paths hold member ids, which have no place in an access log.
     uvicorn.run(
-        create_app(settings),
+        app,
         host=host,
         port=port,
+        http=protocol if settings.spans_to else with_shortcut(protocol, app.state.entrance),  # spans see the long way
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
@@ -146,13 +167,15 @@ def serve(home: Path, host: str, port: int, pointer: Pointer | None = None) -> N
     )
 
 
-def open_desk(settings: Settings) -> Desk:
-    """Load what the routes need; what cannot be loaded is logged and named by `/readyz`."""
-    try:
-        return load(settings)
-    except ShepherdError as error:
-        _logger.error("not ready: %s", error)  # noqa: TRY400 - the message says all; the traceback would say less
-        return Desk({}, None, str(error))
+def keep_what_is_loaded() -> None:
+    """Spare the collector of garbage the models and tables: it would stop everybody for 50 ms to find nothing there.
+
+    And let the thread that commits have its turn sooner than is usual: everybody waits for it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
+    sys.setswitchinterval(_TURN_SECONDS)
 
 
 def open_live(settings: Settings, metrics: Metrics | None = None) -> tuple[LiveService | None, Stranded | None]:
@@ -188,39 +211,6 @@ def _scan_desk(app: FastAPI) -> Scans | None:
     return stranded if live is None else live.desk
 
 
-def load(settings: Settings) -> Desk:
-    """Load every task's model and the rows of the offers; score one row each, so that no caller waits for first times.
-
-    Raises:
-        DataError: No task has a model, or pointer, bundle or tables are not as they should be.
-    """
-    bundles = {task: read(resolve(settings.bundles, task, settings.pointer)) for task in _served(settings)}
-    scorers = {task: Scorer(bundle) for task, bundle in bundles.items() if bundle.manifest.site is None}
-    sites = next((SiteScorer(bundle).warmed() for bundle in bundles.values() if bundle.manifest.site is not None), None)
-    if not bundles:
-        raise DataError(
-            f"Bundles {settings.bundles}: found no task with a {settings.pointer}, expected at least one; train and "
-            "promote a model first (`shepherd run` does both)."
-        )
-    for scorer in scorers.values():
-        scorer.contributions(np.full((1, len(scorer.manifest.features)), np.nan, dtype=np.float32))
-    if settings.task not in scorers:
-        obstacle = f"no {settings.pointer} of the task {settings.task!r}, which ranks offers"
-        return Desk(scorers, None, obstacle, settings.lottery_key(), sites)
-    return Desk(scorers, _recommender(settings, scorers[settings.task]), key=settings.lottery_key(), sites=sites)
-
-
-def _recommender(settings: Settings, ranking: Scorer) -> Recommender | OfferDesk:
-    """Decides where the model says what offers change, ranks by chance where not."""
-    if ranking.manifest.effects is None:
-        return Recommender(ranking, open_book(settings.offers, ranking.manifest.feature_names, settings.campaigns))
-    policy = policy_of(ranking.manifest.effects)
-    if settings.prices is not None:
-        policy = policy.priced(read_prices(settings.prices))
-    bundle = read(resolve(settings.bundles, settings.task, settings.pointer))
-    return OfferDesk(Decider.of(bundle, settings.offers, settings.campaigns, policy))
-
-
-def _served(settings: Settings) -> list[str]:
-    """The tasks that have the pointer which answers."""
-    return sorted(path.parent.name for path in settings.bundles.glob(f"*/{settings.pointer}"))
+def _row_scorer(app: FastAPI, task: str) -> Scorer | None:
+    tasks: TaskModels = app.state.tasks
+    return tasks.desk.scorers.get(task)

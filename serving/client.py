@@ -19,14 +19,19 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from serving.client_audiences import Audiences
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pyarrow as pa
 
 LONGEST_WAIT: Final = 10.0
 """Seconds that one wait may take, whatever Retry-After says; a longer one is the caller's to decide about."""
 _AGAIN: Final = frozenset({429, 503})
 _JSON: Final = "application/json"
 _LINES: Final = "application/x-ndjson"
+_ARROW: Final = "application/vnd.apache.arrow.stream"
 
 T = TypeVar("T")
 
@@ -212,6 +217,13 @@ class EventsAnswer(msgspec.Struct, frozen=True):
     repeated: int
 
 
+class Versions(msgspec.Struct, frozen=True):
+    """Which versions of a task answer; no challenger where none is asked."""
+
+    champion: str
+    challenger: str | None
+
+
 class _Sites(msgspec.Struct, frozen=True):
     sites: tuple[SiteAnswer, ...]
 
@@ -239,6 +251,9 @@ class Client:
         tries: How often one question is sent at most.
         sleep: Waits so many seconds.
         transport: What carries requests; the network if not given.
+
+    Attributes:
+        audiences: Asks about audiences.
     """
 
     def __init__(
@@ -254,6 +269,7 @@ class Client:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._http = httpx.Client(base_url=address, headers=headers, timeout=timeout, transport=transport)
         self._tries, self._sleep = max(1, tries), sleep
+        self.audiences = Audiences(self._asked)
 
     def __enter__(self) -> Self:
         """Itself, to be closed at the end."""
@@ -308,6 +324,28 @@ class Client:
         body = b"\n".join(msgspec.json.encode(row) for row in rows)
         return self._lines(f"/v1/{_quoted(task)}/batch", body, _LINES, RowAnswer)
 
+    def batch_table(self, task: str, rows: pa.Table) -> pa.Table:
+        """Score up to 1,000 rows of features of a task that stand in a table of Arrow; needs pyarrow.
+
+        Args:
+            task: The task.
+            rows: A column a feature, best float32, null where unknown.
+
+        Returns:
+            A row each, in their order: the columns of `RowAnswer` that are not null.
+
+        Raises:
+            Refused: As `score`.
+        """
+        from pyarrow import BufferOutputStream, ipc  # noqa: PLC0415 - a caller of other questions needs none of it
+
+        sink = BufferOutputStream()
+        with ipc.new_stream(sink, rows.schema) as writer:
+            writer.write_table(rows)
+        path, body = f"/v1/{_quoted(task)}/batch", sink.getvalue().to_pybytes()
+        with ipc.open_stream(self._asked("POST", path, body, _ARROW, _ARROW)) as reader:
+            return reader.read_all()
+
     def decision(self, decision_id: str) -> dict[str, Any]:
         """A decision that was recorded, with what it rested on; errors as `score`."""
         found: dict[str, Any] = msgspec.json.decode(self._asked("GET", f"/v1/decisions/{_quoted(decision_id)}"))
@@ -317,6 +355,22 @@ class Client:
         """The models that answer now; errors as `score`."""
         return msgspec.json.decode(self._asked("GET", "/v1/models"), type=_Models).models
 
+    def load(self, task: str) -> Versions:
+        """Let the service look at once which versions of a task are to answer, and say which do; errors as `score`."""
+        return msgspec.json.decode(self._asked("POST", f"/v1/models/{_quoted(task)}/load"), type=Versions)
+
+    def ready(self) -> bool:
+        """Whether questions are answered; it is not waited for.
+
+        Raises:
+            httpx.TransportError: Nobody answered, or not in time.
+        """
+        return self._http.get("/readyz").is_success
+
+    def metrics(self) -> str:
+        """What the service counts, as Prometheus reads it; errors as `score`."""
+        return self._asked("GET", "/metrics").decode()
+
     def _post(self, path: str, body: object, kind: type[T]) -> T:
         return msgspec.json.decode(self._asked("POST", path, msgspec.json.encode(body), _JSON), type=kind)
 
@@ -325,8 +379,10 @@ class Client:
             msgspec.json.decode(line, type=kind) for line in self._asked("POST", path, body, sent).splitlines()
         )
 
-    def _asked(self, method: str, path: str, body: bytes | None = None, kind: str | None = None) -> bytes:
-        headers = {} if kind is None else {"content-type": kind}
+    def _asked(
+        self, method: str, path: str, body: bytes | None = None, kind: str | None = None, accept: str = "*/*"
+    ) -> bytes:
+        headers = {"accept": accept} | ({} if kind is None else {"content-type": kind})
         for tried in range(1, self._tries + 1):
             found = self._http.request(method, path, content=body, headers=headers)
             if found.is_success:

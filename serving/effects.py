@@ -12,14 +12,15 @@ import msgspec
 import numpy as np
 
 from data.errors import DataError
-from serving.bundle import Bundle, Feature
+from serving.bundle import Bundle
+from serving.manifest import Feature
 from serving.scorer import Scorer
 from serving.worth import Earned, Valued, valued
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from serving.bundle import Effects, Head
+    from serving.manifest import Effects, Head
     from serving.response import Changed
 
 ARM: Final = Feature("offer_sent", "flag", "Whether the offer is sent: 1, or withheld: 0", "never null")

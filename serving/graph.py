@@ -2,16 +2,17 @@
 
 onnxruntime opens files that a graph names as external data, runs loops and branches, and makes tensors of any size that
 a graph asks for. The graphs that export writes are flat: a score of operators, constants that lie in the file, trees.
-Whatever else is in one was not written by export, whatever its sha256 says. The graph is read in the wire format of
-protocol buffers, because the service does without the library that writes it.
+Whatever else is in one was not written by export, whatever its sha256 says.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from serving.wire import NoMessage, fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from serving.wire import Field
 
 OPERATORS: Final = frozenset(
     {
@@ -33,22 +34,7 @@ OPERATORS: Final = frozenset(
 )
 """What `training.graph` writes, by domain and name."""
 
-_FIXED64, _BYTES = 1, 2
-_LONGEST_VARINT: Final = 10
 _SHOWN: Final = 40
-
-
-class _NoGraph(ValueError):
-    """Bytes that are no protocol buffer."""
-
-
-class _Field(NamedTuple):
-    """One field of a message: its number, its wire type and, by that, a number or bytes."""
-
-    number: int
-    kind: int
-    content: memoryview
-    value: int
 
 
 def graph_problems(graph: bytes) -> list[str]:
@@ -59,14 +45,14 @@ def graph_problems(graph: bytes) -> list[str]:
     """
     try:
         return list(dict.fromkeys(_model(graph)))
-    except _NoGraph:
+    except NoMessage:
         return ["found bytes that are no ONNX graph"]
 
 
 def _model(content: bytes) -> list[str]:
     problems: list[str] = []
     graphs = 0
-    for field in _fields(memoryview(content)):
+    for field in fields(content):
         match field.number:
             case 7:
                 graphs += 1
@@ -78,13 +64,13 @@ def _model(content: bytes) -> list[str]:
             case 1 | 2 | 3 | 4 | 5 | 6 | 14:  # versions, producer, documentation
                 pass
             case _:
-                raise _NoGraph
+                raise NoMessage
     return problems + [f"found {graphs} graphs in one file, expected 1"] * (graphs != 1)
 
 
-def _graph(message: _Field) -> list[str]:
+def _graph(given: Field) -> list[str]:
     problems = []
-    for field in _fields(_inside(message)):
+    for field in fields(given.message):
         match field.number:
             case 1:
                 problems += _node(field)
@@ -97,15 +83,15 @@ def _graph(message: _Field) -> list[str]:
     return problems
 
 
-def _node(message: _Field) -> list[str]:
+def _node(given: Field) -> list[str]:
     name = domain = ""
     problems = []
-    for field in _fields(_inside(message)):
+    for field in fields(given.message):
         match field.number:
             case 4:
-                name = _text(field)
+                name = field.text
             case 7:
-                domain = _text(field)
+                domain = field.text
             case 5:
                 problems += _attribute(field)
             case _:
@@ -117,9 +103,9 @@ def _node(message: _Field) -> list[str]:
     return problems
 
 
-def _attribute(message: _Field) -> list[str]:
+def _attribute(given: Field) -> list[str]:
     problems = []
-    for field in _fields(_inside(message)):
+    for field in fields(given.message):
         match field.number:
             case 5 | 10:
                 problems += _tensor(field)
@@ -132,65 +118,16 @@ def _attribute(message: _Field) -> list[str]:
     return problems
 
 
-def _tensor(message: _Field) -> list[str]:
+def _tensor(given: Field) -> list[str]:
     """Of a tensor that lies elsewhere, that it does."""
-    elsewhere = any(
-        field.number == 13 or (field.number == 14 and field.value != 0) for field in _fields(_inside(message))
-    )
+    elsewhere = any(field.number == 13 or (field.number == 14 and field.value != 0) for field in fields(given.message))
     return ["found constants that lie in another file"] * elsewhere
 
 
-def _operator_set(message: _Field) -> list[str]:
-    domains = [_text(field) for field in _fields(_inside(message)) if field.number == 1]
+def _operator_set(given: Field) -> list[str]:
+    domains = [field.text for field in fields(given.message) if field.number == 1]
     strange = [one for one in domains if one not in {"", "ai.onnx", "ai.onnx.ml"}]
     return [f"found operators of the domain {_shown(one)}, which export never writes" for one in strange]
-
-
-def _fields(content: memoryview) -> Iterator[_Field]:
-    at = 0
-    while at < len(content):
-        tag, at = _varint(content, at)
-        number, kind = tag >> 3, tag & 7
-        value, start = 0, at
-        match kind:
-            case 0:
-                value, at = _varint(content, at)
-                start = at
-            case 1 | 5:
-                at += 8 if kind == _FIXED64 else 4
-            case 2:
-                length, start = _varint(content, at)
-                at = start + length
-            case _:
-                raise _NoGraph
-        if at > len(content) or not number:
-            raise _NoGraph
-        yield _Field(number, kind, content[start:at], value)
-
-
-def _varint(content: memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for place in range(_LONGEST_VARINT):
-        if at + place >= len(content):
-            raise _NoGraph
-        byte = content[at + place]
-        value |= (byte & 0x7F) << (7 * place)
-        if byte < 0x80:
-            return value, at + place + 1
-    raise _NoGraph
-
-
-def _inside(field: _Field) -> memoryview:
-    if field.kind != _BYTES:
-        raise _NoGraph
-    return field.content
-
-
-def _text(field: _Field) -> str:
-    try:
-        return bytes(_inside(field)).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _NoGraph from error
 
 
 def _shown(name: str) -> str:

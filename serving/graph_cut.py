@@ -8,25 +8,19 @@ bytes. The file format is protobuf, of which this needs few fields (onnx.proto: 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from data.errors import DataError
+from serving.wire import fields, tagged
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
+
+    from serving.wire import Field
 
 _GRAPH: Final = 7
 _NODE, _INITIALIZER, _OUTPUT = 1, 5, 12
 _NODE_INPUT, _NODE_OUTPUT, _INITIALIZER_NAME, _RAW, _VALUE_NAME = 1, 2, 8, 9, 1
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-
-
-class _Field(NamedTuple):
-    """One field of a message: its number, its value (of bytes; empty for others), and all of it as written."""
-
-    number: int
-    value: bytes
-    written: bytes
 
 
 def cut(model: bytes, outputs: Collection[str]) -> bytes:
@@ -40,8 +34,8 @@ def cut(model: bytes, outputs: Collection[str]) -> bytes:
         DataError: The model is no such file, or lacks an output.
     """
     return b"".join(
-        _tagged(_GRAPH, _cut_graph(field.value, set(outputs))) if field.number == _GRAPH else field.written
-        for field in _read(model)
+        tagged(_GRAPH, _cut_graph(field.message, set(outputs))) if field.number == _GRAPH else field.written
+        for field in fields(model)
     )
 
 
@@ -52,96 +46,43 @@ def constants(model: bytes, names: Collection[str]) -> dict[str, bytes]:
         DataError: The model is no ONNX file.
     """
     found = {}
-    for tensor in _inside(model, _GRAPH, _INITIALIZER):
-        fields = {field.number: field.value for field in _fields(tensor)}
-        name = fields.get(_INITIALIZER_NAME, b"").decode()
-        if name in names:
-            found[name] = fields.get(_RAW, b"")
+    for graph in _parts(model, _GRAPH):
+        for tensor in _parts(graph, _INITIALIZER):
+            name = _name(tensor, _INITIALIZER_NAME)
+            if name in names:
+                found[name] = next((bytes(raw) for raw in _parts(tensor, _RAW)), b"")
     return found
 
 
-def _inside(model: bytes, *numbers: int) -> list[bytes]:
-    """The messages under a path of field numbers."""
-    messages = [model]
-    for number in numbers:
-        messages = [field.value for message in messages for field in _read(message) if field.number == number]
-    return messages
+def _parts(message: bytes | memoryview, number: int) -> list[memoryview]:
+    """The contents of all fields of a number."""
+    return [field.message for field in fields(message) if field.number == number]
 
 
-def _read(message: bytes) -> list[_Field]:
-    try:
-        return list(_fields(message))
-    except (IndexError, ValueError) as error:
-        raise DataError("ONNX graph: found bytes that are no model, expected one written by export") from error
-
-
-def _cut_graph(graph: bytes, outputs: set[str]) -> bytes:
-    fields = _read(graph)
-    found = {_name(field.value, _VALUE_NAME) for field in fields if field.number == _OUTPUT}
+def _cut_graph(graph: memoryview, outputs: set[str]) -> bytes:
+    whole = list(fields(graph))
+    found = {_name(field.message, _VALUE_NAME) for field in whole if field.number == _OUTPUT}
     if not outputs <= found:
         raise DataError(f"ONNX graph: found the outputs {sorted(found)}, expected {sorted(outputs)} among them")
     needed, kept = set(outputs), []
-    for field in reversed(fields):  # a node is always written after those whose results it reads
+    for field in reversed(whole):  # a node is always written after those whose results it reads
         if field.number == _NODE:
-            if not needed & _names(field.value, _NODE_OUTPUT):
+            if not needed & _names(field.message, _NODE_OUTPUT):
                 continue
-            needed |= _names(field.value, _NODE_INPUT)
+            needed |= _names(field.message, _NODE_INPUT)
         kept.append(field)
     return b"".join(field.written for field in reversed(kept) if _is_needed(field, outputs, needed))
 
 
-def _is_needed(field: _Field, outputs: set[str], needed: set[str]) -> bool:
+def _is_needed(field: Field, outputs: set[str], needed: set[str]) -> bool:
     if field.number == _OUTPUT:
-        return _name(field.value, _VALUE_NAME) in outputs
-    return field.number != _INITIALIZER or _name(field.value, _INITIALIZER_NAME) in needed
+        return _name(field.message, _VALUE_NAME) in outputs
+    return field.number != _INITIALIZER or _name(field.message, _INITIALIZER_NAME) in needed
 
 
-def _name(message: bytes, number: int) -> str:
+def _name(message: memoryview, number: int) -> str:
     return next(iter(_names(message, number)), "")
 
 
-def _names(message: bytes, number: int) -> set[str]:
-    return {field.value.decode() for field in _fields(message) if field.number == number}
-
-
-def _fields(message: bytes) -> Iterator[_Field]:
-    place = 0
-    while place < len(message):
-        start = place
-        tag, place = _varint(message, place)
-        value, kind = b"", tag & 7
-        if kind == _VARINT:
-            _, place = _varint(message, place)
-        elif kind == _BYTES:
-            length, place = _varint(message, place)
-            value, place = message[place : place + length], place + length
-        elif kind in {_FIXED64, _FIXED32}:
-            place += 8 if kind == _FIXED64 else 4
-        else:
-            raise ValueError(kind)
-        if place > len(message):
-            raise ValueError(place)
-        yield _Field(tag >> 3, value, message[start:place])
-
-
-def _varint(message: bytes, place: int) -> tuple[int, int]:
-    found = shift = 0
-    while True:
-        byte = message[place]
-        found |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
-        if not byte & 0x80:
-            return found, place
-
-
-def _tagged(number: int, value: bytes) -> bytes:
-    return _written(number << 3 | _BYTES) + _written(len(value)) + value
-
-
-def _written(number: int) -> bytes:
-    parts = bytearray()
-    while number > 0x7F:
-        parts.append(number & 0x7F | 0x80)
-        number >>= 7
-    parts.append(number)
-    return bytes(parts)
+def _names(message: memoryview, number: int) -> set[str]:
+    return {field.text for field in fields(message) if field.number == number}

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.allocation.rulings import RuledOut
-    from serving.bundle import Bundle, Effects
+    from serving.bundle import Bundle
+    from serving.manifest import Effects
     from serving.offers import Grid, OfferBook
 
     Doubles = NDArray[np.float64]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from serving.bundle import Feature
+    from serving.manifest import Feature
 
 MOST: Final = 3
+_SENTENCES: Final = 4_096
 
 
 @dataclass(frozen=True)
@@ -87,24 +89,19 @@ def _reason(feature: Feature, value: float, contribution: float, effect: tuple[s
 
 
 def _sentence(feature: Feature, value: float | None, effect: str) -> str:
-    meaning = feature.meaning.strip().rstrip(".")
-    plain = f"{meaning[:1].upper()}{meaning[1:]}: {VALUE}"
     spoken = _spoken(value, feature.unit)
-    said = plain if value is None else feature.sentence or plain
-    for gap, ending in PLURALS.items():
-        said = said.replace(gap, "" if spoken == "1" else ending)
-    said = said.replace(VALUE, spoken)
-    usual = "" if feature.usual is None else f"; usual is {_spoken(feature.usual, feature.unit)}"
-    return f"{said}{usual}; {effect}."
+    said = _form("" if value is None else feature.sentence, feature.meaning, plural=spoken != "1")
+    usual = "" if feature.usual is None else f"; usual is {_usually(feature.usual, feature.unit, ENGLISH)}"
+    return f"{said.replace(VALUE, spoken)}{usual}; {effect}."
 
 
 def _sentence_zh(feature: Feature, value: float | None, effect: str) -> str:
     said = feature.sentence_zh.replace(VALUE, _spoken(value, feature.unit, CHINESE))
-    usual = "" if feature.usual is None else f"，通常为 {_spoken(feature.usual, feature.unit, CHINESE)}"
+    usual = "" if feature.usual is None else f"，通常为 {_usually(feature.usual, feature.unit, CHINESE)}"
     return f"{said}{usual}，{effect}。"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Language:
     """How values are said.
 
@@ -168,6 +165,22 @@ def _spoken(value: float | None, unit: str, language: _Language = ENGLISH) -> st
         return f"{_number(value / size)} {name}"
     measure = language.measures.get(unit)
     return f"{_number(value)} {measure}" if measure else _number(value)
+
+
+@lru_cache(maxsize=_SENTENCES)
+def _usually(value: float, unit: str, language: _Language) -> str:
+    """As `_spoken`, of what is said again with every answer."""
+    return _spoken(value, unit, language)
+
+
+@lru_cache(maxsize=_SENTENCES)
+def _form(sentence: str, meaning: str, *, plural: bool) -> str:
+    """A sentence with room for its value: its own, or the meaning and the value where it has none."""
+    meaning = meaning.strip().rstrip(".")
+    said = sentence or f"{meaning[:1].upper()}{meaning[1:]}: {VALUE}"
+    for gap, ending in PLURALS.items():
+        said = said.replace(gap, ending if plural else "")
+    return said
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,6 @@
-"""Rows of any task, as JSON lines: features in; chance, action and reasons out, a line each, in the same order.
+"""Rows of any task: features in; chance, action and reasons out, one each, in the same order.
+
+They come and go as JSON lines here, as columns in `serving.arrow_rows`; what is said of them is one and the same.
 
 A task that puts lists in order answers with places instead, because its score is no chance.
 """
@@ -16,12 +18,12 @@ from serving.decisions import decide
 from serving.reasons import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
-    from serving.bundle import Manifest
     from serving.holdout import Lot, Lottery
+    from serving.manifest import Manifest
     from serving.scorer import Scorer
 
 MOST_ROWS: Final = 1_000
@@ -41,7 +43,7 @@ class RowsRefused(Exception):
 
 
 def answer_rows(scorer: Scorer, body: bytes, lottery: Lottery | None = None) -> bytes:
-    """Score every line.
+    """Score every line of a batch.
 
     Args:
         scorer: The model of the task.
@@ -57,14 +59,24 @@ def answer_rows(scorer: Scorer, body: bytes, lottery: Lottery | None = None) -> 
     Raises:
         RowsRefused: A line is no such object; the first ten problems of all lines are named.
     """
+    rows = read_lines(Columns.of(scorer.manifest, lottery), body.splitlines())
+    return write_lines(answers(scorer, rows, lottery))
+
+
+def write_lines(found: Sequence[RowAnswer] | Sequence[PlaceAnswer]) -> bytes:
+    """Answers as JSON lines."""
+    return b"".join(line.model_dump_json().encode() + b"\n" for line in found)
+
+
+def answers(scorer: Scorer, rows: Rows, lottery: Lottery | None = None) -> list[RowAnswer] | list[PlaceAnswer]:
+    """What is said of rows, whatever they came as."""
     manifest = scorer.manifest
-    rows = _read(Columns.of(manifest, lottery), body.splitlines())
     if manifest.lists:
         return _places(scorer, rows)
     probability, contributions = scorer.probability(rows.features), scorer.contributions(rows.features)
     meant, value = decide(probability, manifest.payoff, rows.stake, rows.price(manifest))
     action, lots = _drawn(manifest, rows, meant, lottery)
-    lines = (
+    return [
         RowAnswer(
             probability=float(chance),
             action=manifest.payoff.actions[chosen],
@@ -75,15 +87,14 @@ def answer_rows(scorer: Scorer, body: bytes, lottery: Lottery | None = None) -> 
         for chance, chosen, worth, lot, row, moved in zip(
             probability, action, value, lots, rows.features, contributions, strict=True
         )
-    )
-    return b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
+    ]
 
 
-def _places(scorer: Scorer, rows: _Rows) -> bytes:
+def _places(scorer: Scorer, rows: Rows) -> list[PlaceAnswer]:
     """The place of each row in its list, of equal scores the earlier line first."""
     manifest = scorer.manifest
     score, contributions = scorer.raw(rows.features), scorer.contributions(rows.features)
-    lines = (
+    return [
         PlaceAnswer(
             place=place,
             score=float(one),
@@ -92,8 +103,7 @@ def _places(scorer: Scorer, rows: _Rows) -> bytes:
         for place, one, row, moved in zip(
             places(score, rows.text[manifest.lists]), score, rows.features, contributions, strict=True
         )
-    )
-    return b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
+    ]
 
 
 def places(score: NDArray[np.float64], lists: Sequence[str | None]) -> list[int]:
@@ -110,7 +120,7 @@ def places(score: NDArray[np.float64], lists: Sequence[str | None]) -> list[int]
 
 
 def _drawn(
-    manifest: Manifest, rows: _Rows, meant: NDArray[np.int64], lottery: Lottery | None
+    manifest: Manifest, rows: Rows, meant: NDArray[np.int64], lottery: Lottery | None
 ) -> tuple[NDArray[np.int64], Sequence[Lot | None]]:
     """What is done after the lot, and what the log keeps of it."""
     if lottery is None:
@@ -163,21 +173,27 @@ class Columns:
         return tuple(name for name in (*self.groups, self.decision) if name)
 
 
-class _Rows(NamedTuple):
-    """Lines as arrays: float32 features of shape (rows, features) with NaN for null, stakes, and text by column."""
+class Rows(NamedTuple):
+    """Rows as arrays: float32 features of shape (rows, features) with NaN for null, stakes, and text by column."""
 
     features: NDArray[np.float32]
     stake: NDArray[np.float64] | None
     text: dict[str, list[str | None]]
 
     def price(self, manifest: Manifest) -> NDArray[np.float64] | None:
+        """What the pay-off's cap costs each row; None where there is no cap."""
         cap = manifest.payoff.cap
         if cap is None:
             return None
         return manifest.prices.of(self.text[cap.group] if cap.group else None, len(self.features))
 
 
-def _read(columns: Columns, lines: Sequence[bytes]) -> _Rows:
+def read_lines(columns: Columns, lines: Sequence[bytes]) -> Rows:
+    """Rows that were sent as JSON lines.
+
+    Raises:
+        RowsRefused: See `answer_rows`.
+    """
     if not 1 <= len(lines) <= MOST_ROWS:
         raise RowsRefused([_problem("body", f"{len(lines)} lines", f"1 to {MOST_ROWS:,}", "send a JSON object a line")])
     problems: list[Problem] = []
@@ -189,7 +205,7 @@ def _read(columns: Columns, lines: Sequence[bytes]) -> _Rows:
     if problems:
         raise RowsRefused(problems[:MOST_PROBLEMS])
     matrix = [[np.nan if (value := row[name]) is None else value for name in columns.features] for row in rows]
-    return _Rows(
+    return Rows(
         np.array(matrix, dtype=np.float32).reshape(len(rows), len(columns.features)),
         np.array([row[columns.stake] for row in rows], dtype=np.float64) if columns.stake else None,
         {name: [cast("str | None", row[name]) for row in rows] for name in columns.texts},
@@ -208,22 +224,30 @@ def read_row(columns: Columns, line: bytes, where: str) -> Line | list[Problem]:
         values = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return [_problem(where, "no object of numbers and nulls", "a JSON object by feature name", "mend the line")]
+    return name_problems(columns, values, where) + value_problems(columns, values, where) or values
+
+
+def name_problems(columns: Columns, given: Collection[str], where: str) -> list[Problem]:
+    """What is wrong with the names that are given."""
     names = columns.names
     problems = []
-    missing = [name for name in names if name not in values]
+    missing = [name for name in names if name not in given]
     if missing:
         listed = ", ".join(missing)
         problems.append(_problem(where, f"{len(missing)} features missing", listed, "give each, null where unknown"))
-    if len(values) > len(names) - len(missing):
+    if len(given) > len(names) - len(missing):
         problems.append(_problem(where, "unknown keys", "only what /v1/models lists", "leave the others out"))
-    return problems + _value_problems(columns, values, where) or values
+    return problems
 
 
-def _value_problems(columns: Columns, values: Line, where: str) -> list[Problem]:
+def value_problems(columns: Columns, values: Line, where: str) -> list[Problem]:
+    """What is wrong with the values of one row."""
     problems = []
     numbers = [value for name, value in values.items() if name not in columns.texts and value is not None]
     if any(isinstance(value, str) for value in numbers):
         problems.append(_problem(where, "text", "a number or null for each feature", "mend the line"))
+    elif any(value != value for value in numbers):  # noqa: PLR0124 - only a column of Arrow holds a NaN
+        problems.append(_problem(where, "a number that is none (NaN)", "a number or null", "send null where unknown"))
     elif any(abs(value) > _LARGEST for value in numbers if not isinstance(value, str)):
         problems.append(_problem(where, "a number too large for float32", f"at most {_LARGEST:g}", "mend the number"))
     stake = values.get(columns.stake, 0.0) if columns.stake else 0.0

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from features.online import LiveState
     from features.ring_memory import RingFound
-    from serving.bundle import Manifest
     from serving.holdout import Lot
+    from serving.manifest import Manifest
     from serving.reasons import Reason
     from serving.scorer import Scorer
 

@@ -6,6 +6,7 @@ order gives the same bits every time.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 
 from data.errors import DataError, UsageError
 from serving.attribution import Attribution
+from serving.decisions import RowDecider
 from serving.graph_cut import cut
 
 if TYPE_CHECKING:
@@ -66,6 +68,11 @@ class Scorer:
         self._quick = _open(bundle, cut(bundle.model, scores))
         self._session = _open(bundle, cut(bundle.model, (*scores, "leaves")))
         self._attribution = Attribution.of(bundle.model, len(bundle.manifest.features))
+
+    @cached_property
+    def decider(self) -> RowDecider:
+        """What decides by the bundle's pay-off; for models of two outcomes."""
+        return RowDecider(self.manifest.payoff)
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Refuse features that were computed by other declarations than the model was trained on.

@@ -9,7 +9,9 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from data.contracts import REPEAT_DAYS
 from data.errors import UsageError
+from serving.access.limits import Bounds
 from serving.bundle import Pointer
 from serving.holdout import LONGEST_KEY, SHORTEST_KEY
 
@@ -49,8 +51,15 @@ class Settings(BaseSettings):
         canary: Share of scans that the challenger answers (`SHEPHERD_CANARY`).
         state: Where the one order is (`SHEPHERD_STATE`): in this process if empty; else `redis://HOST:PORT/DB`, a
             stream that all scorers of one secret share.
+        stream_days: So many days the shared stream remembers an id (`SHEPHERD_STREAM_DAYS`); then `shepherd snapshot`
+            lets it go of what every scorer has on its disk. 0: for ever.
         spans_to: Where OpenTelemetry spans go (`OTEL_EXPORTER_OTLP_ENDPOINT`); nowhere if not given.
         keys: File of API keys (`SHEPHERD_KEYS`); without one only the machine itself is answered.
+        head_seconds: After so long an unfinished head of a request, or a connection without one, is refused
+            (`SHEPHERD_HEAD_SECONDS`).
+        body_seconds: In each such period a body has to end or to bring 16 KiB (`SHEPHERD_BODY_SECONDS`).
+        most_connections: So many at once; one more is refused (`SHEPHERD_MOST_CONNECTIONS`). Keep it below the files
+            that the process may open.
     """
 
     model_config = SettingsConfigDict(env_prefix="SHEPHERD_", frozen=True, extra="ignore")
@@ -72,8 +81,12 @@ class Settings(BaseSettings):
     deadline_ms: float = Field(default=50.0, gt=0, le=60_000)
     canary: float = Field(default=0.0, ge=0, le=1)
     state: str = Field(default="", pattern=r"^(rediss?://.*)?$")
+    stream_days: float = Field(default=0.0, ge=0, le=3_650)
     spans_to: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     keys: Path = Field(default_factory=lambda known: known["home"] / "keys.json")
+    head_seconds: float = Field(default=Bounds.head_seconds, gt=0, le=3_600)
+    body_seconds: float = Field(default=Bounds.body_seconds, gt=0, le=3_600)
+    most_connections: int = Field(default=Bounds.most_connections, ge=1, le=100_000)
 
     @field_validator("secret")
     @classmethod
@@ -82,12 +95,23 @@ class Settings(BaseSettings):
             raise ValueError("expected 32 bytes in hexadecimal digits, such as `openssl rand -hex 32` gives")
         return value
 
+    @field_validator("stream_days")
+    @classmethod
+    def _remembers_what_comes_again(cls, value: float) -> float:
+        if 0 < value < REPEAT_DAYS:
+            raise ValueError(f"expected 0, for ever, or at least {REPEAT_DAYS}, in which an id may come again")
+        return value
+
     @field_validator("holdout_key")
     @classmethod
     def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _KEY.fullmatch(value.get_secret_value()):
             raise ValueError(f"expected {SHORTEST_KEY} to {LONGEST_KEY} bytes in hexadecimal digits")
         return value
+
+    def bounds(self) -> Bounds:
+        """How slow clients may be, and how many."""
+        return Bounds(self.head_seconds, self.body_seconds, self.most_connections)
 
     def lottery_key(self) -> bytes | None:
         """The secret of the lot as bytes; None where there is none."""

@@ -44,7 +44,7 @@ class NoSites(Exception):
 
 
 def _scorer(request: Request) -> SiteScorer:
-    scorer: SiteScorer | None = request.app.state.desk.sites
+    scorer: SiteScorer | None = request.app.state.tasks.desk.sites
     if scorer is None:
         raise NoSites
     return scorer

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.contracts import LONGEST_ID, ModelName, ReasonBody
 
 MOST_SITES = 100
+LARGEST_COST = 10**12
+"""Fen: ten thousand million yuan, more than any store costs."""
 
 
 class _Body(BaseModel):
@@ -24,9 +26,11 @@ class SiteBody(_Body):
     lat: float = Field(ge=-90, le=90, strict=True, description="Degrees, WGS-84; convert GCJ-02 and BD-09 first.")
     lon: float = Field(ge=-180, le=180, strict=True, description="Degrees, WGS-84.")
     format: str | None = Field(default=None, max_length=LONGEST_ID, description="Sort of store it would be.")
-    area_m2: float | None = Field(default=None, gt=0, le=1_000_000, strict=True, description="Sales floor.")
-    rent_fen: int | None = Field(default=None, ge=0, strict=True, description="Rent of one month.")
-    opening_cost_fen: int | None = Field(default=None, ge=0, strict=True, description="What opening costs, once.")
+    area_m2: float | None = Field(default=None, ge=1, le=1_000_000, strict=True, description="Sales floor.")
+    rent_fen: int | None = Field(default=None, ge=0, le=LARGEST_COST, strict=True, description="Rent of one month.")
+    opening_cost_fen: int | None = Field(
+        default=None, ge=0, le=LARGEST_COST, strict=True, description="What opening costs, once."
+    )
 
 
 class SitesQuestion(_Body):
@@ -34,7 +38,7 @@ class SitesQuestion(_Body):
 
     sites: Annotated[tuple[SiteBody, ...], Field(min_length=1, max_length=MOST_SITES)]
     margin: float | None = Field(
-        default=None, gt=0, le=1, strict=True, description="Share of sales left before rent; assumed if not told."
+        default=None, ge=0.0001, le=1, strict=True, description="Share of sales left before rent; assumed if not told."
     )
 
 

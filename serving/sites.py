@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from serving.bundle import Manifest
+    from serving.manifest import Manifest
     from serving.site_bundle import SiteBundle
     from serving.site_gravity import Demand
     from serving.site_network import NetworkSales

@@ -39,7 +39,8 @@ def find(name_or_path: str) -> AnyTask:
         UsageError: No such task, no such file, or the file declares no task.
     """
     if name_or_path.endswith(".py"):
-        return _declared(_load(Path(name_or_path)), name_or_path)
+        declared = _declared(_load(Path(name_or_path)), name_or_path)
+        return replace(declared, file=str(Path(name_or_path).resolve()))
     if name_or_path not in shipped():
         raise UsageError(
             f"unknown task {name_or_path!r}: expected one of {', '.join(shipped())}, "

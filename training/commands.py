@@ -129,7 +129,7 @@ def train(
     from training.walk import train as train_task
 
     steps = steps_of(as_json)
-    asked = _task(task, test_from).grown_on(cluster)
+    asked = task_of(task, test_from).grown_on(cluster)
     trained = train_task(
         asked,
         _data_set(data, time_zone, home, asked, steps),
@@ -151,28 +151,31 @@ def promote(
     override: Annotated[
         list[str] | None, typer.Option(help="A gate that refuses and is passed over, by its name; recorded.")
     ] = None,
-    by: Annotated[str, typer.Option(help="Who answers for passing over a gate.")] = "",
-    reason: Annotated[str, typer.Option(help="Why a gate is passed over.")] = "",
+    by: Annotated[str, typer.Option(help="Who signs; needed where a gate is passed over.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; needed where a gate is passed over.")] = "",
     back: Annotated[bool, typer.Option("--back", help="Return to the champion before the present one.")] = False,
     home: HomeOption = HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Make a version the champion, if no gate refuses; exit code 4 and the gate's name if one does."""
-    from training.promotions import Override
+    from training.promotions import Override, Signature
     from training.registry import back as return_to_former
     from training.registry import promote as make_champion
 
-    passed_over = Override(tuple(override or ()), by, reason) if override or by or reason else None
+    passed_over = Override(tuple(override), by, reason) if override else None
+    signature = Signature(by, reason) if (by or reason) and passed_over is None else None
     if back:
         if version is not None or passed_over is not None:
-            raise UsageError("--back: found a version or an override beside it, expected it alone; leave those out")
-        former = return_to_former(task, home)
+            raise UsageError(
+                "--back: found a version or an override beside it, expected it alone or with --by NAME; leave those out"
+            )
+        former = return_to_former(task, home, signature)
         if as_json:
             print_json({"task": task, "champion": former})
         else:
             typer.echo(f"{task} is back at {former}.")
         return
-    gates = make_champion(task, home, version, passed_over)
+    gates = make_champion(task, home, version, passed_over, signature)
     if as_json:
         print_json({"task": task, "gates": [gate.as_dict() for gate in gates]})
     else:
@@ -187,7 +190,7 @@ def _journeys(
     from training.catalogue import shipped
     from training.dataset import missing_tables
 
-    asked = [_task(one, test_from) for one in (shipped() if name is None else (name,))]
+    asked = [task_of(one, test_from) for one in (shipped() if name is None else (name,))]
     tasks = [task for task in asked if task.walked or name is not None]
     journeys = [(task, _data_set(data, time_zone, home, task, steps)) for task in tasks]
     if data is None or name is not None:
@@ -211,7 +214,8 @@ def _data_set(data: Path | None, time_zone: str | None, home: Path, task: AnyTas
         return task.example.made(home / task.example.folder)
 
 
-def _task(name: str, test_from: str | None) -> AnyTask:
+def task_of(name: str, test_from: str | None) -> AnyTask:
+    """The task that `--task` names, with its test from the moment that `--test-from` names."""
     from training.catalogue import find
 
     task = find(name)

@@ -1,91 +1,52 @@
-"""The pictures of a fit: what is found at what precision, whether probabilities hold, and what the actions earn."""
+"""The curves of a fit as pictures among its run's files, and what its score rests on."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from matplotlib.figure import Figure
-from sklearn.metrics import precision_recall_curve
-
-from training.payoff import earnings
-from training.pipeline import Fitted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from matplotlib.axes import Axes
 
-    from training.ranking_pipeline import FittedOrder
-    from training.sites.pipeline import FittedSites
+    from training.report.curve import Curve
 
 SIZE = (6.4, 4.2)
 OURS, THEIRS = "#0b6e4f", "#8a8a8a"
+OTHERS = (OURS, "#b26a12", "#1b3a5d", "#7a3b78")
 
 
-def draw(fitted: Fitted | FittedOrder | FittedSites) -> dict[str, Figure]:
-    """One figure a question, by file name; neither an order nor sites have chances and actions to draw."""
-    if not isinstance(fitted, Fitted):
-        return {"attributions": _attributions(fitted)}
-    return {
-        "precision_recall": _precision_recall(fitted),
-        "calibration": _calibration(fitted),
-        "money": _money(fitted),
-        "attributions": _attributions(fitted),
-    }
+def draw(curves: Sequence[Curve], attributions: Mapping[str, float]) -> dict[str, Figure]:
+    """One figure a question, by file name.
+
+    Args:
+        curves: What the report of the fit draws as well.
+        attributions: Mean size of each feature's contribution to the score, largest first.
+    """
+    drawn = {curve.name.replace("-", "_"): _curve(curve) for curve in curves}
+    return {**drawn, "attributions": _attributions(attributions)}
 
 
-def _precision_recall(fitted: Fitted) -> Figure:
-    said = fitted.predictions
-    figure, axes = _axes("share of all that came true (recall)", "share of those picked (precision)")
-    precision, recall, _ = precision_recall_curve(said.label, said.probability)
-    axes.plot(recall, precision, color=OURS, label="model")
-    axes.axhline(float(said.label.mean()), color=THEIRS, linestyle="--", label="picking at random")
-    axes.set_title(
-        f"average precision {fitted.record.metrics['average_precision']}"
-        if "average_precision" in fitted.record.metrics
-        else "precision and recall"
-    )
+def _curve(curve: Curve) -> Figure:
+    figure, axes = _axes(curve.across.english, curve.up.english)
+    inks = iter(OTHERS * (1 + len(curve.lines) // len(OTHERS)))
+    for line in curve.lines:
+        ink = THEIRS if line.dashed else next(inks)
+        style = "o" if line.dots else "--" if line.dashed else "-"
+        axes.plot(line.across, line.up, style, color=ink, markersize=4, alpha=0.7, label=line.label.english)
+    for name, at in curve.marks:
+        axes.axvline(at, color=THEIRS, linestyle=":", linewidth=1)
+        axes.text(at, axes.get_ylim()[1], f" {name}", fontsize=7, va="top")
+    axes.set_title(curve.title.english)
     axes.legend(frameon=False)
     return figure
 
 
-def _calibration(fitted: Fitted) -> Figure:
-    figure, axes = _axes("chance that was said", "share that came true")
-    bins = fitted.record.calibration
-    top = max(max(each.predicted, each.observed) for each in bins)
-    axes.plot([0, top], [0, top], color=THEIRS, linestyle="--", label="what was said came true")
-    axes.plot(
-        [each.predicted for each in bins],
-        [each.observed for each in bins],
-        "o-",
-        color=OURS,
-        label="tenths of the test",
-    )
-    axes.set_title("calibration")
-    axes.legend(frameon=False)
-    return figure
-
-
-def _money(fitted: Fitted) -> Figure:
-    """Fen earned a row if the likeliest share of rows got an action and the rest the passive one."""
-    said, payoff = fitted.predictions, fitted.model.task.payoff
-    passive, *others = earnings(payoff, said.label, said.stakes).T
-    order = np.argsort(-said.probability, kind="stable")
-    figure, axes = _axes("share of rows, likeliest first", "fen a row")
-    shares = np.arange(len(order) + 1) / len(order)
-    shades = np.linspace(1.0, 0.3, len(others))
-    for action, worth, shade in zip(payoff.actions[1:], others, shades, strict=True):
-        gained = np.append(0.0, np.cumsum((worth - passive)[order]))
-        label = f"{action}, else {payoff.actions[0]}"
-        axes.plot(shares, (gained + passive.sum()) / len(order), label=label, color=OURS, alpha=shade)
-    axes.axhline(fitted.record.money["model"].value, color=THEIRS, linestyle="--", label="the model's own actions")
-    axes.set_title("what the actions earn")
-    axes.legend(frameon=False)
-    return figure
-
-
-def _attributions(fitted: Fitted | FittedOrder | FittedSites, most: int = 15) -> Figure:
+def _attributions(attributions: Mapping[str, float], most: int = 15) -> Figure:
     figure, axes = _axes("mean size of the contribution to the score", "")
-    top = list(fitted.record.attributions.items())[:most][::-1]
+    top = list(attributions.items())[:most][::-1]
     axes.barh([name for name, _ in top], [value for _, value in top], color=OURS)
     axes.tick_params(axis="y", labelsize=7)
     axes.set_title("what the score rests on")

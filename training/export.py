@@ -7,7 +7,7 @@ break it; only a graph without one wrong leaf and with raw scores equal to the b
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
@@ -19,8 +19,9 @@ import numpy as np
 from data.errors import DataError, GateRefused, UsageError
 from features.wording import sentence, sentence_zh
 from serving import bundle as bundles
-from serving.bundle import Bundle, Criteria, Effects, Head, Manifest, Pointer, Term, point, read, resolve
+from serving.bundle import Bundle, Pointer, alone, discard, point, read, resolve
 from serving.effects import OfferValues, as_asked, head_scorer
+from serving.manifest import FORMAT_VERSION, Criteria, Effects, Feature, Head, Manifest, Parity, Term
 from serving.payoff import AN_ORDER, Prices
 from serving.reason_codes import reason_code
 from serving.response import Changed, Fact, Response, Score, inclined
@@ -96,8 +97,10 @@ __all__ = [
     "Term",
     "Valued",
     "Wider",
+    "alone",
     "cv_plus",
     "demand_of",
+    "discard",
     "export",
     "export_sites",
     "inclined",
@@ -121,7 +124,7 @@ __all__ = [
     "write_table",
 ]
 
-UNPROVED = bundles.Parity(0, 0, 0, 0.0, 0.0, 0.0)
+UNPROVED = Parity(0, 0, 0, 0.0, 0.0, 0.0)
 """Stands where a proof will."""
 
 _LOG_ODDS = Sigmoid()
@@ -152,6 +155,7 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     heads: Mapping[str, lgb.Booster] | None = None,
     champion: str = "",
     timed: bool = False,
+    measured: Mapping[str, float] | None = None,
     created: datetime | None = None,
 ) -> Bundle:
     """Write `root/TASK/VERSION`, after proving that its graph is the booster; nothing is written without the proof.
@@ -178,6 +182,7 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         heads: The booster of each of its heads; proved as the model is, with the offer sent and withheld.
         champion: The version that money in the metrics is compared with; empty where there is none.
         timed: Whether a row is timed for the gate of latency, in which no two exports are the same.
+        measured: What an earlier export measured, noted instead of timing a row again.
         created: Instant to note in the manifest; now if not given.
 
     Returns:
@@ -194,7 +199,7 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     _require_columns(forest, features, rows)
     model = write_graph(forest, calibrator)
     unproved = Manifest(
-        format_version=bundles.FORMAT_VERSION,
+        format_version=FORMAT_VERSION,
         task=task,
         version=version,
         features=_described(features, usual),
@@ -221,12 +226,21 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         unproved,
         parity=parity,
         reference=reference_of(rows, answer(rows)),
-        metrics={**metrics, **(latency(answer, rows) if timed else {})},
+        metrics={**metrics, **(latency(answer, rows) if timed and measured is None else measured or {})},
     )
     whole = bundles.make(root, proved, model)
     if effects is not None:
         whole = _with_heads(root, proved, model, effects, heads or {}, rows, generator)
+        whole = _timed(whole, rows) if timed and measured is None else whole
     return read(bundles.write(whole))
+
+
+def _timed(bundle: Bundle, rows: NDArray[np.float32]) -> Bundle:
+    """The bundle with the time that the whole value of an offer takes, which asks every head."""
+    values = OfferValues(bundle)
+    took = latency(lambda row: values.value(row).mean, rows)
+    metrics = {**bundle.manifest.metrics, **took}
+    return replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, metrics=metrics))
 
 
 def _with_heads(
@@ -277,6 +291,8 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
     metrics: Mapping[str, float],
     generator: np.random.Generator,
     criteria: Criteria | None = None,
+    measured: Mapping[str, float] | None = None,
+    created: datetime | None = None,
 ) -> Bundle:
     """Write a forecast of sites, after proving every forest to the bit and the whole forecast to 1e-12.
 
@@ -295,6 +311,8 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
         metrics: Figures of held-out folds, to be read beside the model.
         generator: Source of the random choices in the rows of the proof.
         criteria: What the figures have to show before the bundle becomes champion.
+        measured: What an earlier export measured, noted instead of timing a row again.
+        created: Instant to note in the manifest; now if not given.
 
     Raises:
         GateRefused: A graph and its booster differ, or the service would forecast something else.
@@ -304,7 +322,7 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
     graphs = {name: write_graph(forest, _LOG_ODDS) for name, forest in forests.items()}
     proofs = {}
     unproved = Manifest(
-        format_version=bundles.FORMAT_VERSION,
+        format_version=FORMAT_VERSION,
         task=task,
         version=version,
         features=_described(features, usual),
@@ -315,7 +333,7 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
         score_base=0.0,
         versions={"python": platform.python_version(), **{name: installed(name) for name in _SOFTWARE}},
         data_hash=data_hash,
-        created=datetime.now(UTC).isoformat(),
+        created=(created or datetime.now(UTC)).astimezone(UTC).isoformat(),
         parity=UNPROVED,
         metrics=dict(metrics),
         files={},
@@ -350,7 +368,7 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
     proved = msgspec.structs.replace(
         whole,
         site=msgspec.structs.replace(judged, parity=apart),
-        metrics={**metrics, **latency(scorer_of_sites.log_revenue, rows)},
+        metrics={**metrics, **(latency(scorer_of_sites.log_revenue, rows) if measured is None else measured)},
     )
     return read(bundles.write(bundles.make(root, proved, graphs[task], others, tables)))
 
@@ -364,10 +382,10 @@ def _require_kind(calibrator: Calibrator | None, payoff: Payoff | None, lists: s
         )
 
 
-def _described(features: FeatureSet, usual: NDArray[np.float64] | None) -> tuple[bundles.Feature, ...]:
+def _described(features: FeatureSet, usual: NDArray[np.float64] | None) -> tuple[Feature, ...]:
     medians = np.full(len(features), np.nan) if usual is None else usual
     return tuple(
-        bundles.Feature(
+        Feature(
             name=feature.name,
             unit=feature.unit,
             meaning=feature.meaning,
@@ -408,7 +426,7 @@ def _prove(
     calibrator: Calibrator | None,
     rows: NDArray[np.float32],
     edges: NDArray[np.float32],
-) -> bundles.Parity:
+) -> Parity:
     base = scorer.manifest.score_base
     found = compare(scorer, base, booster, calibrator, rows) + compare(scorer, base, booster, calibrator, edges)
     problems = _differences(found)
@@ -418,7 +436,7 @@ def _prove(
             + "; ".join(problems)
             + ". Nothing was written; this is a fault in the exporter or in onnxruntime, so keep the booster."
         )
-    return bundles.Parity(
+    return Parity(
         rows=len(rows),
         edge_rows=len(edges),
         wrong_leaves=found.wrong_leaves,

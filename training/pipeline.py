@@ -17,7 +17,7 @@ from training.interval import Resampling, compare, of_mean
 from training.learner import raw_scores
 from training.payoff import chosen_actions, earnings, find_prices, money, rates
 from training.record import Record, Search, calibration
-from training.tune import out_of_fold, search
+from training.tune import out_of_fold, rejudged, search
 from training.unlabelled import Past
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from training.payoff import Prices, Stakes
     from training.split import Division, Fold
     from training.task import LabelledTask, Task
-    from training.tune import Tuned
+    from training.tune import Trial, Tuned
 
 HOME = Path("var")
 TRIALS = 20
@@ -98,12 +98,21 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit returns: the model, what it said of the test, and the record of how it came about."""
+    """What a fit returns: the model, what it said of the test, and the record of how it came about.
+
+    Attributes:
+        model: The fitted task.
+        predictions: The test rows, scored once.
+        record: How it came about.
+        built: Where the features lie.
+        tried: What the search tried.
+    """
 
     model: Model
     predictions: Predictions
     record: Record
     built: Built
+    tried: tuple[Trial, ...] = ()
 
 
 def fit(
@@ -114,6 +123,7 @@ def fit(
     trials: int = TRIALS,
     seed: int = 0,
     steps: Steps | None = None,
+    earlier: Tuned | None = None,
 ) -> Fitted:
     """Build the features, search on past folds, fit, calibrate, and judge once on the test.
 
@@ -124,15 +134,20 @@ def fit(
         trials: How many sets of parameters are tried in all; 1 keeps the task's own.
         seed: Where chance starts.
         steps: Collects how long each step took, and draws bars if it has a console.
+        earlier: What an earlier search found: its parameters are taken and judged anew, and nothing is searched.
     """
     steps = Steps() if steps is None else steps
     built = features(task, data_set, home, steps)
     table = examples(task, data_set, built)
     division = task.split.divide(table.as_of, table.closes_at)
     folds = _telling(task, table, division)
-    with steps.step("search parameters", total=trials) as step:
+    with steps.step("search parameters" if earlier is None else "judge the recorded parameters", total=trials) as step:
         step.rows = len(division.train)
-        tuned = search(task, table, folds, trials=trials, seed=seed, folder=home / "studies", advance=step.advance)
+        tuned = (
+            search(task, table, folds, trials=trials, seed=seed, folder=home / "studies", advance=step.advance)
+            if earlier is None
+            else rejudged(task, table, folds, earlier, seed, step.advance)
+        )
     study = _Study(task, table, division, folds, tuned, seed)
     with steps.step("fit and calibrate") as step:
         step.rows = len(division.train)
@@ -141,7 +156,7 @@ def fit(
         step.rows = len(division.test)
         predictions = _predict(model, table, division.test)
         record = _judge(study, model, predictions, data_set.content_hash())
-    return Fitted(model, predictions, record, built)
+    return Fitted(model, predictions, record, built, tuned.tried)
 
 
 def features(task: LabelledTask, data_set: DataSet, home: Path, steps: Steps, means: Means | None = None) -> Built:

@@ -16,7 +16,7 @@ from training.pipeline import HOME, TRIALS, features
 from training.ranking_folds import lists_of, scored_order, taught
 from training.ranking_metrics import Lists, compare_lists
 from training.record import Record, Search
-from training.tune import search
+from training.tune import rejudged, search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from training.dataset import Built, Examples
     from training.split import Division, Fold
     from training.task import RankingTask
-    from training.tune import Tuned
+    from training.tune import Trial, Tuned
 
 EXPLAINED_ROWS = 2_000
 
@@ -79,12 +79,13 @@ class Ordered:
 
 @dataclass(frozen=True)
 class FittedOrder:
-    """What a fit returns: the model, what it said of the test, and the record of how it came about."""
+    """What a fit returns: the model, what it said of the test, the record of how it came about, and what was tried."""
 
     model: Order
     predictions: Ordered
     record: Record
     built: Built
+    tried: tuple[Trial, ...] = ()
 
 
 def fit_order(
@@ -95,6 +96,7 @@ def fit_order(
     trials: int = TRIALS,
     seed: int = 0,
     steps: Steps | None = None,
+    earlier: Tuned | None = None,
 ) -> FittedOrder:
     """Build the features, search on past folds, fit, and judge once on the test.
 
@@ -105,6 +107,7 @@ def fit_order(
         trials: How many sets of parameters are tried in all; 1 keeps the task's own.
         seed: Where chance starts.
         steps: Collects how long each step took, and draws bars if it has a console.
+        earlier: What an earlier search found: its parameters are taken and judged anew, and nothing is searched.
 
     Raises:
         DataError: Nothing came true of any list to learn from or to test on.
@@ -114,9 +117,13 @@ def fit_order(
     table = examples(task, data_set, built)
     division = task.split.divide(table.as_of, table.closes_at)
     folds = _telling(task, table, division)
-    with steps.step("search parameters", total=trials) as step:
+    with steps.step("search parameters" if earlier is None else "judge the recorded parameters", total=trials) as step:
         step.rows = len(division.train)
-        tuned = search(task, table, folds, trials=trials, seed=seed, folder=home / "studies", advance=step.advance)
+        tuned = (
+            search(task, table, folds, trials=trials, seed=seed, folder=home / "studies", advance=step.advance)
+            if earlier is None
+            else rejudged(task, table, folds, earlier, seed, step.advance)
+        )
     with steps.step("fit") as step:
         step.rows = len(division.train)
         booster = taught(task, table, division.train, tuned.parameters, np.random.default_rng(seed))
@@ -125,7 +132,7 @@ def fit_order(
         step.rows = len(division.test)
         predictions = _predict(model, table, division.test)
         record = _judge(model, predictions, table, division, folds, tuned, seed, data_set.content_hash())
-    return FittedOrder(model, predictions, record, built)
+    return FittedOrder(model, predictions, record, built, tuned.tried)
 
 
 def _telling(task: RankingTask, table: Examples, division: Division) -> tuple[Fold, ...]:

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from data.errors import GateRefused, UsageError
-from training.export import point, read, resolve
+from training.export import alone, point, read, resolve
 from training.gates import Gate, gates
-from training.promotions import BACK, PROMOTED, Promotion, append, before
+from training.promotions import BACK, PROMOTED, PROMOTIONS, Promotion, append, before
+from training.reconcile import pointed, reconcile, registered, signature_tags, write_tags
 from training.release import bundles
-from training.tracking import BUNDLE, EXPERIMENT, client, store
+from training.tracking import EXPERIMENT, client, store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from mlflow.entities.model_registry import ModelVersion
+
     from training.export import Manifest
-    from training.promotions import Override
+    from training.promotions import Override, Signature
 
-__all__ = ["Gate", "back", "challenge", "gates", "promote"]
+__all__ = ["Gate", "back", "challenge", "gates", "promote", "shown", "signature_tags"]
 
-OVERRIDDEN = "shepherd.override"
-OVERRIDDEN_BY = "shepherd.override.by"
-OVERRIDE_REASON = "shepherd.override.reason"
 COMPARED = "champion compared with"
 
 
 def challenge(task: str, version: str, home: Path) -> None:
-    """Let the pointer `challenger` name a version; whatever is exported may challenge."""
-    point(bundles(home), task, "challenger", version)
+    """Let the alias and the pointer `challenger` name a version; whatever is registered may challenge.
+
+    Raises:
+        UsageError: The registry holds no such version.
+    """
+    found = _registered(task, version, home)
+    with alone(bundles(home) / task):
+        client(store(home)).set_registered_model_alias(found.name, "challenger", found.version)
+        point(bundles(home), task, "challenger", version)
 
 
-def promote(task: str, home: Path, version: str | None = None, override: Override | None = None) -> tuple[Gate, ...]:
+def shown(manifest: Manifest, champion: str) -> tuple[Gate, ...]:
+    """All gates of a version as they stand beside today's champion."""
+    return (*gates(manifest), *_compared(manifest, champion))
+
+
+def promote(
+    task: str,
+    home: Path,
+    version: str | None = None,
+    override: Override | None = None,
+    signature: Signature | None = None,
+) -> tuple[Gate, ...]:
     """Make a version the champion: the alias in MLflow's registry, and the pointer that serving reads when it starts.
 
     Args:
@@ -41,6 +57,7 @@ def promote(task: str, home: Path, version: str | None = None, override: Overrid
         home: Where bundles and the store lie.
         version: The bundle's version; by default the challenger.
         override: Gates that refuse and are passed over; recorded in the registry and in the file of promotions.
+        signature: Who answers for the promotion; whoever passes a gate over signs with that.
 
     Returns:
         The gates, all passed but those that were passed over.
@@ -50,51 +67,71 @@ def promote(task: str, home: Path, version: str | None = None, override: Overrid
         UsageError: There is no such version, the registry holds none, or what is to be passed over does not refuse.
         DataError: Nothing was trained yet, or the bundle is not as it was written.
     """
-    folder = resolve(bundles(home), task, "challenger") if version is None else _version(task, home, version)
-    manifest = read(folder).manifest
-    previous = _champion(task, home)
-    shown = (*gates(manifest), *_compared(manifest, previous))
-    refused = [gate for gate in shown if not gate.passed]
-    overridden = _overridden(shown, override)
-    if left := [gate for gate in refused if gate not in overridden]:
-        listed = "; ".join(map(str, left))
-        raise GateRefused(f"{task} {manifest.version} stays a challenger: {listed}. Train another, or change the task.")
-    said = tuple(gate.as_dict() for gate in overridden)
-    by, reason = (override.by, override.reason) if override else ("", "")
-    tags = {OVERRIDDEN: json.dumps(said), OVERRIDDEN_BY: by, OVERRIDE_REASON: reason} if override else {}
-    line = Promotion(_now(), PROMOTED, manifest.version, previous, said, by, reason)
-    _crown(task, home, line, tags)
-    return shown
+    _asked(task, home, version)  # before anything is reached or written
+    reconcile(home)
+    with alone(bundles(home) / task):
+        manifest = read(_asked(task, home, version)).manifest
+        previous = pointed(bundles(home) / task, "champion")
+        found = shown(manifest, previous)
+        overridden = _overridden(found, override)
+        if left := [gate for gate in found if not gate.passed and gate not in overridden]:
+            listed = "; ".join(map(str, left))
+            raise GateRefused(
+                f"{task} {manifest.version} stays a challenger: {listed}. Train another, or change the task."
+            )
+        signed = override.signature if override else signature
+        by, reason = (signed.by, signed.reason) if signed else ("", "")
+        said = tuple(gate.as_dict() for gate in overridden)
+        _crown(task, home, Promotion(_now(), PROMOTED, manifest.version, previous, said, by, reason))
+    return found
 
 
-def back(task: str, home: Path) -> str:
+def back(task: str, home: Path, signature: Signature | None = None) -> str:
     """Return to who was champion before the present one: pointer and alias; gives that version.
+
+    Args:
+        task: Whose model.
+        home: Where bundles and the store lie.
+        signature: Who answers for the return.
 
     Raises:
         UsageError: There is no champion, or none was before it; or the registry holds none of that version.
         DataError: The former champion's bundle is gone, or is not as it was written.
     """
-    folder, current = bundles(home) / task, _champion(task, home)
-    former = before(folder, current) if current else ""
-    if not former:
-        raise UsageError(
-            f"{task}: found no champion before {current or 'the first'}, expected one in {folder / 'promotions.jsonl'};"
-            " name the version to promote instead"
-        )
-    read(folder / former)
-    _crown(task, home, Promotion(_now(), BACK, former, current), {})
+    folder = bundles(home) / task
+    _former(folder)  # before anything is reached or written
+    reconcile(home)
+    with alone(folder):
+        current, former = _former(folder)
+        read(folder / former)
+        signed = (signature.by, signature.reason) if signature else ("", "")
+        _crown(task, home, Promotion(_now(), BACK, former, current, (), *signed))
     return former
 
 
-def _crown(task: str, home: Path, line: Promotion, tags: Mapping[str, str]) -> None:
-    """Write the line first, then the alias, and the pointer last: it alone says who is served."""
-    registered = _registered(task, line.version, home)
+def _crown(task: str, home: Path, line: Promotion) -> None:
+    """Write the line first, then the alias, then the pointer, which alone says who is served; last who signed.
+
+    Cut short before the pointer, all of it is taken back at the next start; after it, brought to its end.
+    """
+    version = _registered(task, line.version, home)
     append(bundles(home) / task, line)
-    tracked, name = client(store(home)), EXPERIMENT.format(task=task)
-    for tag, value in tags.items():
-        tracked.set_model_version_tag(name, registered, tag, value)
-    tracked.set_registered_model_alias(name, "champion", registered)
+    tracked = client(store(home))
+    tracked.set_registered_model_alias(version.name, "champion", version.version)
     point(bundles(home), task, "champion", line.version)
+    write_tags(tracked, version, line)
+
+
+def _former(folder: Path) -> tuple[str, str]:
+    """Who is champion, and who was before."""
+    current = pointed(folder, "champion")
+    former = before(folder, current) if current else ""
+    if not former:
+        raise UsageError(
+            f"{folder.name}: found no champion before {current or 'the first'}, expected one in {folder / PROMOTIONS};"
+            " name the version to promote instead"
+        )
+    return current, former
 
 
 def _compared(manifest: Manifest, champion: str) -> tuple[Gate, ...]:
@@ -104,7 +141,7 @@ def _compared(manifest: Manifest, champion: str) -> tuple[Gate, ...]:
     return (Gate(COMPARED, manifest.champion or "none", champion or "none", passed=False),)
 
 
-def _overridden(shown: tuple[Gate, ...], override: Override | None) -> tuple[Gate, ...]:
+def _overridden(found: tuple[Gate, ...], override: Override | None) -> tuple[Gate, ...]:
     """The gates that refuse and are passed over.
 
     Raises:
@@ -112,7 +149,7 @@ def _overridden(shown: tuple[Gate, ...], override: Override | None) -> tuple[Gat
     """
     if override is None:
         return ()
-    refused = {gate.name: gate for gate in shown if not gate.passed}
+    refused = {gate.name: gate for gate in found if not gate.passed}
     if strange := [name for name in override.gates if name not in refused]:
         raise UsageError(
             f"--override: found {', '.join(map(repr, strange))}, expected gates that refuse: "
@@ -121,17 +158,14 @@ def _overridden(shown: tuple[Gate, ...], override: Override | None) -> tuple[Gat
     return tuple(refused[name] for name in dict.fromkeys(override.gates))
 
 
-def _champion(task: str, home: Path) -> str:
-    """The version that is champion; empty where none is."""
-    root = bundles(home)
-    return resolve(root, task, "champion").name if (root / task / "champion").exists() else ""
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def _version(task: str, home: Path, version: str) -> Path:
+def _asked(task: str, home: Path, version: str | None) -> Path:
+    """The folder of the version that is named, or of the challenger."""
+    if version is None:
+        return resolve(bundles(home), task, "challenger")
     folders = {path.parent.name: path.parent for path in (bundles(home) / task).glob("*/manifest.json")}
     if version not in folders:
         raise UsageError(
@@ -141,14 +175,12 @@ def _version(task: str, home: Path, version: str) -> Path:
     return folders[version]
 
 
-def _registered(task: str, version: str, home: Path) -> str:
-    """The registry's number of a bundle's version."""
-    tracked = client(store(home))
-    name = EXPERIMENT.format(task=task)
-    found = [each for each in tracked.search_model_versions(f"name = '{name}'") if each.tags.get(BUNDLE) == version]
-    if not found:
+def _registered(task: str, version: str, home: Path) -> ModelVersion:
+    """What the registry holds of a bundle's version."""
+    found = registered(client(store(home)), task, version)
+    if found is None:
         raise UsageError(
-            f"the registry of {store(home).uri} holds no version of {name} made with bundle {version}; "
-            "train it against this store, or set MLFLOW_TRACKING_URI to the one that has it"
+            f"the registry of {store(home).uri} holds no version of {EXPERIMENT.format(task=task)} made with bundle "
+            f"{version}; train it against this store, or set MLFLOW_TRACKING_URI to the one that has it"
         )
-    return str(found[0].version)
+    return found

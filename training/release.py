@@ -41,7 +41,11 @@ def bundles(home: Path) -> Path:
 
 
 def release(
-    fitted: Fitted | FittedOrder, home: Path, now: datetime | None = None, proofs: Mapping[str, float] | None = None
+    fitted: Fitted | FittedOrder,
+    home: Path,
+    now: datetime | None = None,
+    proofs: Mapping[str, float] | None = None,
+    measured: Mapping[str, float] | None = None,
 ) -> Released:
     """Export the model with everything an answer rests on; the version names the moment and the model.
 
@@ -50,6 +54,7 @@ def release(
         home: Where bundles lie.
         now: The moment that the version names; now if not given.
         proofs: Figures of what was checked before, which gates ask for beside the record's.
+        measured: What an earlier export measured, noted instead of timing a row again.
 
     Raises:
         GateRefused: The exported graph and the model differ somewhere.
@@ -76,6 +81,8 @@ def release(
         criteria=criteria(task),
         champion=champion,
         timed=True,
+        measured=measured,
+        created=moment,
         holdout=task.holdout,
         lists=task.lists,
         generator=np.random.default_rng([record.seed, 2]),
@@ -89,6 +96,7 @@ def release_offers(
     home: Path,
     now: datetime | None = None,
     proofs: Mapping[str, float] | None = None,
+    measured: Mapping[str, float] | None = None,
 ) -> Released:
     """Export a model of offers: what redeeming costs, what sending changes, and by which rules and price they go out.
 
@@ -101,6 +109,7 @@ def release_offers(
         home: Where bundles lie.
         now: The moment that the version names; now if not given.
         proofs: Figures of what was checked before, which gates ask for beside the record's.
+        measured: What an earlier export measured, noted instead of timing a row again.
 
     Raises:
         GateRefused: An exported graph and its model differ somewhere.
@@ -117,6 +126,8 @@ def release_offers(
         data_hash=record.data_hash,
         generator=np.random.default_rng([record.seed, 2]),
         figures={**figures(record), **(proofs or {})},
+        measured=measured,
+        created=moment,
         criteria=Criteria(metrics=(POLICY,), rivals=RIVALS, inapplicable=(DRIFT, MONEY, WORST_SLICE)),
     )
     return Released(bundle, bundles(home) / name / version)

@@ -77,6 +77,7 @@ class Task:
             unbiased; drawn for scans and rows where the service has a key. None where no lot is wanted.
         example: Data that show what it does; None where there are none.
         walked: Whether `shepherd run` walks it without being asked for it by name.
+        file: The Python file outside this repository that declares it; empty for those that ship.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Task:
     holdout: Holdout | None = None
     example: Example | None = None
     walked: bool = True
+    file: str = ""
 
     @property
     def lists(self) -> str:
@@ -133,6 +135,7 @@ class RankingTask:
         first_metric_decides: Whether a model is promoted by the first metric alone.
         example: Data that show what it does; None where there are none.
         walked: Whether `shepherd run` walks it without being asked for it by name.
+        file: The Python file outside this repository that declares it; empty for those that ship.
     """
 
     name: str
@@ -149,6 +152,7 @@ class RankingTask:
     first_metric_decides: bool = False
     example: Example | None = None
     walked: bool = False
+    file: str = ""
 
     @property
     def slices(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from data.errors import DataError, UsageError
 from training.ranking_folds import order_values
-from training.task import RankingTask
+from training.task import Parameters, RankingTask
 from training.unlabelled import Past, scored
 
 if TYPE_CHECKING:
@@ -25,9 +26,30 @@ if TYPE_CHECKING:
 
     from training.dataset import Examples
     from training.split import Fold
-    from training.task import LabelledTask, Parameters, Task
+    from training.task import LabelledTask, Task
 
 _DRAWS = 8
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One set of parameters that a search tried.
+
+    Attributes:
+        number: Which of the search it was.
+        parameters: Those that differ from the task's own; none for the task's own.
+        folds: The task's first metric on each fold.
+        value: Their mean.
+        started: UTC instant.
+        seconds: How long it took.
+    """
+
+    number: int
+    parameters: Parameters
+    folds: tuple[float, ...]
+    value: float
+    started: datetime
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -40,14 +62,16 @@ class Tuned:
         folds: The task's first metric on each fold, for these parameters.
         default_folds: The same for the task's own parameters, which are always tried first.
         trials: Trials that were chosen among, those of earlier runs included.
-        journal: Where the trials are kept.
+        journal: Where the trials are kept; None where an earlier search's choice was taken.
+        tried: The trials that were chosen among, in order; those of the earlier search where its choice was taken.
     """
 
     parameters: Parameters
     folds: tuple[float, ...]
     default_folds: tuple[float, ...]
     trials: int
-    journal: Path
+    journal: Path | None
+    tried: tuple[Trial, ...] = ()
 
 
 def search(
@@ -115,7 +139,23 @@ def search(
         tuple(default.user_attrs["folds"]),
         len(considered),
         journal,
+        tuple(map(_told, considered)),
     )
+
+
+def rejudged(
+    task: LabelledTask,
+    examples: Examples,
+    folds: Sequence[Fold],
+    earlier: Tuned,
+    seed: int,
+    advance: Callable[[], None],
+) -> Tuned:
+    """What an earlier search chose, judged anew on every fold beside the task's own parameters; nothing is searched."""
+    own = tuple(fold_values(task, examples, folds, {}, seed))
+    advance()
+    chosen = tuple(fold_values(task, examples, folds, earlier.parameters, seed)) if earlier.parameters else own
+    return Tuned(earlier.parameters, chosen, own, earlier.trials, None, earlier.tried)
 
 
 def fold_values(
@@ -159,6 +199,15 @@ def _own(finished: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+
+
+def _told(trial: FrozenTrial) -> Trial:
+    """A finished trial; the journal notes the time of this machine."""
+    started, took = trial.datetime_start, trial.duration
+    if started is None or took is None or trial.value is None:
+        raise DataError(f"trial {trial.number}: found no time or value, expected both of a finished trial")
+    folds, parameters = trial.user_attrs["folds"], dict(trial.user_attrs["parameters"])
+    return Trial(trial.number, parameters, tuple(folds), trial.value, started.astimezone(UTC), took.total_seconds())
 
 
 def _question(task: LabelledTask, examples: Examples, folds: Sequence[Fold], seed: int) -> str:

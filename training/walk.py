@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,24 +16,22 @@ from data.errors import GateRefused, UsageError
 from data.questions import OFFERED, SENDS
 from data.steps import Steps
 from training.answer_table import answer_table
-from training.catalogue import effect_of
 from training.dataset import require_tables
-from training.effect.study import MODEL, fit_effects
-from training.leakage import refuse_look_ahead
-from training.pipeline import HOME, TRIALS, Fitted, features, fit
-from training.ranking_pipeline import fit_order
+from training.effect.study import MODEL
+from training.journey import make
+from training.pipeline import HOME, TRIALS, Fitted, features
+from training.provenance import provenance
+from training.reconcile import reconcile
 from training.registry import challenge, promote
-from training.release import release, release_offers
 from training.served import ask_offers, ask_rows, server
-from training.sites.journey import fit_and_release, served_site
+from training.sites.journey import served_site
 from training.sites.pipeline import FittedSites
 from training.sites.task import SiteTask
-from training.skew import refuse_skew
-from training.task import RankingTask, Task
-from training.tracking import client, store, track
+from training.tracking import store, track
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from data.sources import DataSet
@@ -194,53 +191,34 @@ def train(
     checked = _check(data_set, now, steps)
     require_tables(task, data_set)
     with steps.step("reach the MLflow store"):
-        client(store(home))
-    if isinstance(task, SiteTask):
-        return _trained_sites(task, data_set, checked, home=home, seed=seed, steps=steps)
-    fitted = _fitted(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
-    effect = effect_of(task)
-    changes = None
-    if effect is not None and isinstance(fitted, Fitted):
-        changes = fit_effects(effect, data_set, home=home, seed=seed, steps=steps, redemption=fitted.model)
-    with steps.step("look for leakage") as step:
-        step.rows = looked = refuse_look_ahead(task, data_set, _middle(fitted))
-    with steps.step("replay event by event") as step:
-        replayed = refuse_skew(task, data_set, np.random.default_rng([seed, 3]))
-        step.rows = replayed.rows
-    with steps.step("export and prove parity") as step:
-        proofs = {
-            "contract/rows": float(checked),
-            "leakage/rows": float(looked),
-            "replay/values": float(replayed.values),
-            "replay/mismatches": float(replayed.mismatches),
-        }
-        released = (
-            release(fitted, home, proofs=proofs)
-            if changes is None
-            else release_offers(changes, fitted.record, home, proofs=proofs)
-        )
-        parity = released.bundle.manifest.parity
-        step.rows = parity.rows + parity.edge_rows
+        reconcile(home)
+    trained = learn(task, data_set, checked, home=home, trials=trials, seed=seed, steps=steps)
+    challenge(task.name, trained.released.bundle.manifest.version, home)
+    return trained
+
+
+def learn(  # noqa: PLR0913 - what the commands say
+    task: AnyTask,
+    data_set: DataSet,
+    checked: int,
+    *,
+    home: Path,
+    trials: int,
+    seed: int,
+    steps: Steps,
+    moment: datetime | None = None,
+) -> Trained:
+    """Fit, judge, export, track and register a model of data of which `checked` rows keep their contracts.
+
+    It is no challenger yet; `moment` is what its version names, that of the export if not given.
+    """
+    made = make(task, data_set, checked, home=home, trials=trials, seed=seed, steps=steps, moment=moment)
     with steps.step("track in MLflow"):
-        tracked = track(fitted, released.folder, store(home), released.bundle.manifest.metrics)
-        challenge(task.name, released.bundle.manifest.version, home)
-    return Trained(fitted, released, tracked, changes)
-
-
-def _trained_sites(task: SiteTask, data_set: DataSet, checked: int, *, home: Path, seed: int, steps: Steps) -> Trained:
-    fitted, released, proofs = fit_and_release(task, data_set, checked, home=home, seed=seed, steps=steps)
-    with steps.step("track in MLflow"):
-        tracked = track(fitted, released.folder, store(home), proofs)
-        challenge(task.name, released.bundle.manifest.version, home)
-    return Trained(fitted, released, tracked)
-
-
-def _fitted(
-    task: Task | RankingTask, data_set: DataSet, *, home: Path, trials: int, seed: int, steps: Steps
-) -> Fitted | FittedOrder:
-    if isinstance(task, RankingTask):
-        return fit_order(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
-    return fit(task, data_set, home=home, trials=trials, seed=seed, steps=steps)
+        manifest = made.released.bundle.manifest
+        record, tried = made.fitted.record, made.fitted.tried
+        origin = provenance(task, data_set, home, record=record, manifest=manifest, tried=tried)
+        tracked = track(made.fitted, made.released.folder, store(home), made.figures, origin, made.changes)
+    return Trained(made.fitted, made.released, tracked, made.changes)
 
 
 def walk(
@@ -302,12 +280,6 @@ def _open(record: Record) -> str:
     if "unlabelled" in record.rows:
         return f"{record.rows['unlabelled']:,} more looked at without a label"
     return f"{record.rows['dropped']:,} across the cut dropped"
-
-
-def _middle(fitted: Fitted | FittedOrder) -> datetime:
-    """The moment of the middle row of the test."""
-    moments = np.sort(fitted.predictions.as_of)
-    return datetime.fromtimestamp(int(moments[len(moments) // 2]) / 1_000_000, UTC)
 
 
 def _promoted(task: AnyTask, home: Path) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ def add(
     burst: Annotated[
         int | None, typer.Option("--burst", help="Most requests at once; those of one second if not given.")
     ] = None,
+    days: Annotated[int | None, typer.Option("--days", help="When it ends; never if not given.", min=1)] = None,
     home: HomeOption = HOME,
     file: FileOption = None,
     as_json: JsonOption = False,
@@ -37,7 +39,8 @@ def add(
     """Make a key and show it, this once; a running service takes it within a second."""
     from serving.access import key_file
 
-    drawn = key_file.add(_file(home, file), name, scope, rate, burst)
+    until = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    drawn = key_file.add(_file(home, file), name, scope, rate, burst, until)
     if as_json:
         print_json({"name": name, "key": drawn})
     else:
@@ -75,8 +78,10 @@ def _file(home: Path, file: Path | None) -> Path:
 
 
 def _told(key: Key) -> dict[str, object]:
-    return {"name": key.name, "scopes": key.scopes, "rate": key.rate, "burst": key.burst}
+    until = None if key.until is None else key.until.isoformat()
+    return {"name": key.name, "scopes": key.scopes, "rate": key.rate, "burst": key.burst, "until": until}
 
 
 def _line(key: Key) -> str:
-    return f"{key.name}: {', '.join(key.scopes)}; {key.rate:g} a second, {key.burst} at once"
+    ends = "" if key.until is None else f", until {key.until:%Y-%m-%d %H:%M %Z}"
+    return f"{key.name}: {', '.join(key.scopes)}; {key.rate:g} a second, {key.burst} at once{ends}"

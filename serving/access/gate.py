@@ -24,6 +24,8 @@ ROUTE: Final = "shepherd.route"
 """Where a request's scope keeps the pattern of its route, for logs and metrics: a path itself holds member ids."""
 KEY: Final = "shepherd.key"
 """Where it keeps the name of its key."""
+LET_IN: Final = "shepherd.let_in"
+"""Stands in the scope of a request that was let in before, on the short way (`serving.live.shortcut`)."""
 NO_ROUTE: Final = "no route"
 LARGEST_HEAD: Final = 32 * 1024
 """Bytes of a path and its headers."""
@@ -67,7 +69,7 @@ class Gate:
         route = self._routes.find(scope["path"])
         scope[ROUTE] = route.pattern if route else NO_ROUTE
         asked = route.scope(scope["method"]) if route else None
-        if asked != OPEN:
+        if asked != OPEN and LET_IN not in scope:
             refused = self._judge(scope, asked)
             if refused is not None:
                 if self._refused is not None:

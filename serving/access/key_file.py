@@ -16,6 +16,7 @@ from serving.access.keys import Key, Keys, encode_keys, new_key, read_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
 LOOK_EVERY: Final = 1.0
 """Seconds after which a service looks whether the file has changed: so long a removed key still opens."""
@@ -61,8 +62,15 @@ class KeyFile:
             _logger.error("the keys stay as they were: %s", error)  # noqa: TRY400 - the message says all
 
 
-def add(path: Path, name: str, scopes: Sequence[str], rate: float, burst: int | None = None) -> str:
-    """Add a key to a file, which is made if it is not there.
+def add(
+    path: Path,
+    name: str,
+    scopes: Sequence[str],
+    rate: float,
+    burst: int | None = None,
+    until: datetime | None = None,
+) -> str:
+    """Add a key to a file, which is made if it is not there; it ends at `until`, or never.
 
     Returns:
         The key: nobody can read it again.
@@ -71,7 +79,7 @@ def add(path: Path, name: str, scopes: Sequence[str], rate: float, burst: int | 
         UsageError: The name is taken, or something is not as it should be.
         DataError: The file cannot be used as it is.
     """
-    key, drawn = new_key(name, scopes, rate, burst)
+    key, drawn = new_key(name, scopes, rate, burst, until)
     with _alone(path) as listed:
         if name in {one.name for one in listed}:
             raise UsageError(f"Key {name}: found one of this name, expected a new name; remove the old one first.")

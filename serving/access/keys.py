@@ -17,7 +17,8 @@ import secrets
 import stat
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final, Literal, get_args
 
 import msgspec
 
@@ -51,6 +52,7 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             models and metrics, `admin` what changes the service (from the machine itself only).
         rate: Requests a second.
         burst: Most requests at once after a pause.
+        until: When it ends, with a time zone; None: not until it is removed.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scopes: tuple[Scope, ...]
     rate: float = RATE
     burst: int = int(RATE)
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,16 +101,23 @@ class Keys:
     Args:
         keys: What the file holds.
         clock: Seconds that never run backwards.
+        today: Seconds since 1970 UTC, for keys that end.
 
     Raises:
         DataError: A key is not as it should be; all problems are named.
     """
 
-    def __init__(self, keys: Sequence[Key], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        keys: Sequence[Key],
+        clock: Callable[[], float] = time.monotonic,
+        today: Callable[[], float] = time.time,
+    ) -> None:
         problems = _problems(keys)
         if problems:
             raise DataError("Keys: " + "; ".join(problems) + ". Remove and add them with `shepherd keys`.")
         self.listed = tuple(keys)
+        self._today = today
         self._known = tuple(
             (bytes.fromhex(key.sha256), key, TokenBucket(key.rate, key.burst, clock)) for key in self.listed
         )
@@ -136,6 +146,8 @@ class Keys:
         if found is None:
             return _unknown(header)
         key, bucket = found
+        if key.until is not None and self._today() >= key.until.timestamp():
+            return _ended()
         if scope is not None and scope not in key.scopes:
             return _lacking(key, scope)
         wait = bucket.take()
@@ -173,7 +185,9 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         ) from error
 
 
-def new_key(name: str, scopes: Sequence[str], rate: float = RATE, burst: int | None = None) -> tuple[Key, str]:
+def new_key(
+    name: str, scopes: Sequence[str], rate: float = RATE, burst: int | None = None, until: datetime | None = None
+) -> tuple[Key, str]:
     """Draw a key.
 
     Args:
@@ -181,6 +195,7 @@ def new_key(name: str, scopes: Sequence[str], rate: float = RATE, burst: int | N
         scopes: What it may ask.
         rate: Requests a second.
         burst: Most requests at once; those of one second if not given.
+        until: When it ends, with a time zone; None never.
 
     Returns:
         What the file keeps, and the key, which nobody can ever read again.
@@ -193,7 +208,7 @@ def new_key(name: str, scopes: Sequence[str], rate: float = RATE, burst: int | N
     most = burst if burst is not None else max(1, math.ceil(rate) if math.isfinite(rate) else 1)
     unknown = [scope for scope in scopes if scope not in SCOPES]
     known: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope in scopes)
-    key = Key(name, digest, known, rate, most)
+    key = Key(name, digest, known, rate, most, until)
     problems = [f"found the scopes {unknown}, expected some of {', '.join(SCOPES)}"] * bool(unknown)
     problems += _problems([key])
     if problems:
@@ -240,6 +255,17 @@ def _unknown(header: bytes | None) -> Refusal:
         "Authorization: Bearer, and a key that `shepherd keys add` made",
         "send a key of this service",
         {"www-authenticate": 'Bearer realm="shepherd"'},
+    )
+
+
+def _ended() -> Refusal:
+    return Refusal(
+        401,
+        "key",
+        "a key whose time is over",
+        "a key that has not ended",
+        "ask the operator for a new key",
+        {"www-authenticate": 'Bearer realm="shepherd", error="invalid_token"'},
     )
 
 

@@ -1,11 +1,31 @@
-"""How often one key may ask: a token bucket, filled at a steady rate up to a burst."""
+"""How often one key may ask: a token bucket, filled at a steady rate up to a burst. How slow a connection may be."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+LEAST_PROGRESS: Final = 16 * 1024
+"""Bytes of a body that have to come in each period, until it ends."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long and how many.
+
+    Attributes:
+        head_seconds: After which an unfinished head, or a new connection without one, is refused.
+        body_seconds: The period in which a body has to end or to bring `LEAST_PROGRESS`, and in which a client has to
+            take something of its answer.
+        most_connections: At once; one more is told 503 and closed.
+    """
+
+    head_seconds: float = 10.0
+    body_seconds: float = 10.0
+    most_connections: int = 800
 
 
 class TokenBucket:

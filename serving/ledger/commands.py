@@ -84,7 +84,11 @@ def forget(
 
 
 def snapshot(home: HomeOption = HOME, as_json: JsonOption = False) -> None:
-    """Write down what the service knows by now, so that its next start is short; beside the service, from its log."""
+    """Write down what the service knows by now, so that its next start is short; beside the service, from its log.
+
+    Where several scorers share an order it is written from the stream, which lets go of what nobody needs any more
+    (SHEPHERD_STREAM_DAYS).
+    """
     from serving.bundle import read, resolve
     from serving.ledger.recovery import SNAPSHOTS, refresh
     from serving.live.models import declared
@@ -92,15 +96,22 @@ def snapshot(home: HomeOption = HOME, as_json: JsonOption = False) -> None:
 
     settings = read_settings(home)
     manifest = read(resolve(settings.bundles, settings.scan_task, settings.pointer)).manifest
-    ledger = _ledger(settings)
+    ledger, trimmed = _ledger(settings), None
     try:
-        events = refresh(ledger, declared(manifest), settings.ledger / SNAPSHOTS)
+        if settings.state:
+            from serving.stream.refresh import refresh as follow
+
+            events, trimmed = follow(settings.state, ledger, declared(manifest), settings.stream_days)
+        else:
+            events = refresh(ledger, declared(manifest), settings.ledger / SNAPSHOTS)
     finally:
         ledger.close()
     if as_json:
-        print_json({"events": events})
-    else:
-        typer.echo(f"{events:,} events more are in the snapshot." if events else "The latest snapshot holds all.")
+        print_json({"events": events} | ({} if trimmed is None else {"trimmed": trimmed}))
+        return
+    typer.echo(f"{events:,} events more are in the snapshot." if events else "The latest snapshot holds all.")
+    if trimmed:
+        typer.echo(f"The stream let go of {trimmed:,} entries that nobody needs any more.")
 
 
 def _ledger(settings: Settings) -> Ledger:

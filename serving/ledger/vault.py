@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import secrets
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -128,8 +129,8 @@ class Vault:
         self.fingerprint: Final = _derived(secret, b"fingerprint")[:16]
         self._owner = _keyed(secret, b"owner", 8)
         self.alias: Callable[[str, str], int] = lru_cache(maxsize=_ALIASES_CACHED)(_alias(_keyed(secret, b"alias", 8)))
-        self._members: dict[str, MemberKey] = {}
-        self._by_alias: dict[int, MemberKey] = {}
+        self._members: OrderedDict[str, MemberKey] = OrderedDict()
+        self._by_alias: OrderedDict[int, MemberKey] = OrderedDict()
         self._fresh: dict[bytes, MemberKey] = {}
 
     @classmethod
@@ -188,7 +189,7 @@ class Vault:
             found = self._fresh.get(slot) or self._read(self._store.by_slot(slot))
             if found is not None and found.stored:
                 if len(members) >= _MEMBERS_CACHED:
-                    members.pop(next(iter(members)))
+                    members.popitem(last=False)  # a plain dict looks through all that it gave up before
                 members[member_id] = found
         return found
 
@@ -200,13 +201,13 @@ class Vault:
             found = self._read(self._store.by_alias(alias))
             if found is not None:
                 if len(cached) >= _MEMBERS_CACHED:
-                    cached.pop(next(iter(cached)))
+                    cached.popitem(last=False)
                 cached[alias] = found
         return found
 
     def drop(self) -> None:
         """Lets go of all keys that the store holds: some may have been deleted by another process."""
-        self._members, self._by_alias = {}, {}
+        self._members, self._by_alias = OrderedDict(), OrderedDict()
 
     def adopt(self, row: KeyRow) -> MemberKey:
         """The key of a member whom another scorer met first; the next commit brings it to the store."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from data.errors import UsageError
 from serving.ledger.ledger import Place
+from serving.ledger.tidying import Tidying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,7 @@ class Writer:
         self.commits = 0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
+        self._tidying = Tidying(ledger)
 
     @property
     def depth(self) -> int:
@@ -119,6 +121,7 @@ class Writer:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join(seconds)
+        self._tidying.stop(seconds)
         return drained
 
     def _run(self) -> None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
-import numpy as np
 
 from data.errors import DataError
-from serving.decisions import decide
 from serving.holdout import PASSIVE, Lot, lots
 from serving.reasons import Reason, explain
 from serving.scans import undecided
@@ -19,11 +17,12 @@ from serving.scans import undecided
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from serving.bundle import Manifest
     from serving.holdout import Lottery
     from serving.ledger.record import Record
+    from serving.manifest import Manifest
     from serving.scorer import Scorer
 
 Degraded = Literal["none", "deadline", "log", "state"]
@@ -129,20 +128,19 @@ def answer_bytes(scorer: Scorer, features: NDArray[np.float32], asked: Sequence[
     manifest = scorer.manifest
     probability, contributions = scorer.explained(features)
     payoff, model = manifest.payoff, model_of(manifest)
-    stake = np.array([one.stake for one in asked], np.float64) if payoff.stake else None
-    price = manifest.prices.of([one.group for one in asked], len(asked)) if payoff.cap else None
-    meant, worth = decide(probability, payoff, stake, price)
+    decide, prices = scorer.decider.decide, manifest.prices
     decided = []
-    for row, one in enumerate(asked):
-        lot = _lot(one, int(meant[row]), payoff.actions)
-        action = payoff.actions[PASSIVE if lot and lot.allowed_at_random else int(meant[row])]
-        chance = float(probability[row])
+    for row, (one, chance) in enumerate(zip(asked, probability.tolist(), strict=True)):
+        price = prices.default if one.group is None else prices.by_group.get(one.group, prices.default)
+        meant, worth = decide(chance, one.stake or 0.0, price if payoff.cap else 0.0)
+        lot = _lot(one, meant, payoff.actions)
+        action = payoff.actions[PASSIVE if lot and lot.allowed_at_random else meant]
         answer = ScanAnswer(
             decision_id=one.decision_id,
             scan_id=one.scan_id,
             action=action,
             probability=chance,
-            expected_value_fen=float(worth[row]),
+            expected_value_fen=worth,
             reasons=explain(manifest.features, features[row], contributions[row]),
             ring=RingBody(*one.ring) if one.ring else None,
             lot=lot,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from data.contracts import LARGEST_FEN, LARGEST_SERIAL
 from serving.contracts import LONGEST_ID, Problem
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 Text = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
 Agent = Annotated[str, Meta(min_length=1, max_length=512)]
 Moment = Annotated[datetime, Meta(tz=True)]
-Fen = Annotated[int, Meta(ge=0, le=10**9)]
-Earned = Annotated[int, Meta(ge=-(10**9), le=10**9)]
+Fen = Annotated[int, Meta(ge=0, le=LARGEST_FEN)]
+Earned = Annotated[int, Meta(ge=-LARGEST_FEN, le=LARGEST_FEN)]
+Serial = Annotated[int, Meta(ge=0, le=LARGEST_SERIAL)]
 Count = Annotated[int, Meta(ge=0, le=2**40)]
 Flag = Literal[0, 1]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -63,7 +65,7 @@ class ScanBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     device_id: Text | None = None
     ip: Text | None = None
     batch_id: Text | None = None
-    serial: Count | None = None
+    serial: Serial | None = None
     product_id: Text | None = None
     campaign_id: Text | None = None
     lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
@@ -313,19 +315,19 @@ def _said(schema: dict[str, Any]) -> str:
 
 
 def _called(value: object) -> str:
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return "true or false"
-        case int() | float():
-            return "a number"
-        case str():
-            return f"text of {len(value)} characters"
-        case list():
-            return "a list"
-        case _:
-            return "an object"
+    if isinstance(value, str):
+        return f"text of {len(value)} characters"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"a whole number of {len(str(abs(value)))} digits"
+    return _CALLED.get(type(value), "an object")
+
+
+_CALLED: Final[dict[type, str]] = {
+    type(None): "nothing",
+    bool: "true or false",
+    float: "a number",
+    list: "a list",
+}
 
 
 def _problem(where: str, found: str, expected: str, fix: str) -> Problem:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from math import isqrt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from data.errors import DataError
+from features.compiled import TooLarge
 from serving.contracts import Problem
 from serving.ledger.ledger import Entry
 from serving.ledger.record import Record, decode_record, encode_record
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 DECISIONS: Final = "decisions"
 REGISTRATIONS: Final = "registrations"
+_COUNTED: Final = frozenset({"scans", "payouts", "orders"})
+"""Tables whose rows bring numbers that are added up."""
 _logger = logging.getLogger("serving")
 _TAKEN: Final = msgspec.json.Encoder()
 
@@ -95,6 +99,7 @@ class EventsTask:
                         continue
                 sent[identity] = digest
                 fresh.append((row, identity, digest, scan))
+        statuses |= self._too_large(desk, places[0].seen_at, [(row, scan) for row, _, _, scan in fresh])
         if statuses != {200}:
             return [], Answered(max(statuses), why="refused")
         entries = [
@@ -114,10 +119,46 @@ class EventsTask:
             return 410, None
         return 200, msgspec.convert(decode_record(found.record).request, ScanBody)
 
-    def refuse(self, row: Row, status: int) -> int:
+    def _too_large(self, desk: ScanDesk, seen_at: int, fresh: Sequence[tuple[Row, ScanBody | None]]) -> set[int]:
+        """Refuse rows that would leave what the state can add up; nothing is taken in.
+
+        Each is tried with what all rows of the request together bring, so that they also fit one after the other.
+        """
+        tried = [
+            (row, log, event)
+            for row, scan in fresh
+            if row.table in _COUNTED
+            for log, event in _events(desk, row, scan, seen_at)
+            if log in desk.logs
+        ]
+        together = {
+            (log, column): _together(
+                [abs(event[column] or 0) for _, its, event in tried if its == log], squared=squared
+            )
+            for log in {log for _, log, _ in tried}
+            for column, squared in desk.added_up.get(log, {}).items()
+        }
+        refused = set()
+        for row, log, event in tried:
+            known = [column for column in desk.added_up.get(log, ()) if event[column] is not None]
+            try:
+                desk.state.attempt(log, event | {column: together[log, column] for column in known})
+            except TooLarge as error:
+                refused.add(self.refuse(row, 422, error))
+        return refused
+
+    def refuse(self, row: Row, status: int, too_large: TooLarge | None = None) -> int:
         """Say what is wrong with a row; answers the status."""
         found, expected, fix = REFUSED[status]
-        self.problems.append(Problem(where=f"body.{row.table}.{row.number}", found=found, expected=expected, fix=fix))
+        where = f"body.{row.table}.{row.number}"
+        if too_large is not None:
+            where = f"{where}.{too_large.column}"
+            found = f"an amount that does not fit what was counted for its {too_large.key} before"
+            expected, fix = (
+                "sums, and sums of squares, below 2**62",
+                "mend the amounts, here or in what was sent before",
+            )
+        self.problems.append(Problem(where=where, found=found, expected=expected, fix=fix))
         return status
 
     def _entry(
@@ -134,11 +175,16 @@ class EventsTask:
 
 
 class DecisionTask:
-    """A decision that was made elsewhere, to be found again by its id."""
+    """A decision that was made elsewhere, to be found again by its id.
+
+    Raises:
+        OverflowError: It holds a number that no record does; said here, where nothing has happened yet.
+    """
 
     def __init__(self, record: Record, member_id: str | None) -> None:
         self.future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self.record, self.member_id = record, member_id
+        self.encoded = encode_record(record)
 
     size: Final = 1
 
@@ -150,8 +196,8 @@ class DecisionTask:
             return [], Answered(200)
         member: MemberKey | None = None if self.member_id is None else vault.member(self.member_id)
         digest = vault.digest(self.record.answer)
-        record = encode_record(self.record)
-        return [Entry(place.sequence, place.seen_at, DECISIONS, identity, digest, (), member, record)], Answered(200)
+        entry = Entry(place.sequence, place.seen_at, DECISIONS, identity, digest, (), member, self.encoded)
+        return [entry], Answered(200)
 
 
 def record_of(row: Row, identity: bytes) -> Record:
@@ -166,6 +212,11 @@ REFUSED: Final = {
     410: ("an id of somebody who was forgotten", "ids of members who are known", "leave the row out"),
     422: ("a verdict on a scan that did not come here", "a scan that was scored or sent before", "send the scan first"),
 }
+
+
+def _together(sizes: Sequence[int], *, squared: bool) -> int:
+    """One value that adds as much as several do."""
+    return 1 + isqrt(sum(size * size for size in sizes)) if squared else sum(sizes)
 
 
 def _rows(body: EventsBody) -> list[Row]:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from features.spec import FeatureSet
-    from serving.bundle import Manifest, Pointer
+    from serving.bundle import Pointer
+    from serving.manifest import Manifest
 
 LOOK_SECONDS: Final = 1.0
 _UNIT: Final = 1.0 / (1 << 52)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from data.errors import ShepherdError
+from serving.api import UnknownTask
 from serving.contracts import LONGEST_ID, ErrorAnswer, Problem
 from serving.edge import refusal
 from serving.live.bodies import BodyRefused, EventsBody, read_events
 from serving.live.event_desk import EventsAnswer
 from serving.live.hot import PATH, answer_schema, inlined, refused, request_schema
 from serving.live.service import LiveService
+
+if TYPE_CHECKING:
+    from serving.task_models import TaskModels
 
 live_routes: Final = APIRouter()
 _JSON: Final = "application/json"
@@ -158,13 +163,19 @@ async def decision(
         **_refusals(404, 409, 422),
     },
 )
-async def load(live: Live, task: Annotated[str, Path(max_length=LONGEST_ID)]) -> Response:
+async def load(request: Request, task: Annotated[str, Path(max_length=LONGEST_ID)]) -> Response:
     """Look at the pointers at once; a version that is not as it should be is refused, and what served goes on."""
-    if task != live.models.task:
-        raise NoScans
+    live: LiveService | None = request.app.state.live
+    tasks: TaskModels = request.app.state.tasks
+    scans = None if live is None or live.models.task != task else live
     try:
-        await asyncio.to_thread(live.models.load)
+        if scans is not None:
+            await asyncio.to_thread(scans.models.load)
+        await asyncio.to_thread(tasks.renew)
+        is_refused = task in tasks.refused
     except ShepherdError:
+        is_refused = True
+    if is_refused:
         problem = Problem(
             where="path.task",
             found="a version that is not as it should be; the log of the service says why",
@@ -172,7 +183,12 @@ async def load(live: Live, task: Annotated[str, Path(max_length=LONGEST_ID)]) ->
             fix="export it again, or let the pointer name another version",
         )
         return refusal(409, "The version was refused; what served goes on.", [problem])
-    return Response(live.versions(), media_type=_JSON)
+    if scans is not None:
+        return Response(scans.versions(), media_type=_JSON)
+    version = tasks.version(task)
+    if version is None:
+        raise UnknownTask
+    return Response(msgspec.json.encode({"champion": version, "challenger": None}), media_type=_JSON)
 
 
 async def events_refused(_: Request, error: Exception) -> Response:

@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 
 from serving.contracts import Problem
-from serving.decisions import RowDecider
 from serving.rows import Columns, RowsRefused, read_row
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from serving.scorer import Scorer
 
 BODY: Final = "body"
@@ -59,7 +60,7 @@ class RowScorer:
         cap = self._payoff.cap
         self._stake = columns.names.index(columns.stake) if columns.stake else None
         self._group = columns.names.index(cap.group) if cap and cap.group else None
-        self._decider = RowDecider(self._payoff)
+        self._decider = scorer.decider
         self._is_order = bool(scorer.manifest.lists)
 
     def answer(self, body: bytes) -> bytes:
@@ -79,13 +80,32 @@ class RowScorer:
         """
         if self._is_order:
             raise RowsRefused([_NO_CHANCE])
+        row = self._read(body)
+        if row is None:
+            raise RowsRefused(self._problems(body))
+        return self._scores([row])[0]
+
+    def answers(self, bodies: Sequence[bytes]) -> list[bytes | None]:
+        """Score some rows in one run of the model, each as `answer` would; None for one that it would refuse."""
+        rows = [None if self._is_order else self._read(body) for body in bodies]
+        scores = iter(self._scores([row for row in rows if row is not None]))
+        return [None if row is None else _encode(next(scores)) for row in rows]
+
+    def _read(self, body: bytes) -> tuple[Any, ...] | None:
         try:
-            row = msgspec.structs.astuple(self._decode(body))
+            return msgspec.structs.astuple(self._decode(body))
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise RowsRefused(self._problems(body)) from None
-        known = [_NULL if value is None else value for value in row[: self._features]]
-        features = np.frombuffer(self._pack(*known), np.float32)[None, :]
-        probability = float(self._scorer.probability(features)[0])
+            return None
+
+    def _scores(self, rows: list[tuple[Any, ...]]) -> list[RowScore]:
+        if not rows:
+            return []
+        packed = [self._pack(*[_NULL if value is None else value for value in row[: self._features]]) for row in rows]
+        features = np.frombuffer(b"".join(packed), np.float32).reshape(len(rows), self._features)
+        chances: list[float] = self._scorer.probability(features).tolist()
+        return [self._score(row, chance) for row, chance in zip(rows, chances, strict=True)]
+
+    def _score(self, row: tuple[Any, ...], probability: float) -> RowScore:
         group = None if self._group is None else row[self._group]
         price = self._prices.default if group is None else self._prices.by_group.get(group, self._prices.default)
         action, value = self._decider.decide(probability, 0.0 if self._stake is None else row[self._stake], price)

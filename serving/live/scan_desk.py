@@ -20,8 +20,10 @@ import numpy as np
 
 from data.errors import DataError
 from features.online import columns_by_log
+from features.program import added_up
 from serving.ledger.ledger import Entry
 from serving.ledger.record import Record, decode_record, encode_record
+from serving.live.admission import AT_ONCE, Admission
 from serving.live.answer import Asked, answer_bytes, degraded_bytes, draw
 from serving.live.bodies import content
 
@@ -40,11 +42,10 @@ if TYPE_CHECKING:
     from serving.live.models import Loaded, Models, Pair
     from serving.live.order import Order
 
-AT_ONCE: Final = 16
-_FEWEST, _MOST = 2 * AT_ONCE, 1_024
+_MOST_AHEAD: Final = 256
 _MOST_UNWRITTEN: Final = 4_096
-_SHARE_OF_DEADLINE: Final = 0.5
-_SMOOTHING: Final = 0.1
+_PACE: Final = 0.003
+_LEAST_WAIT: Final = 0.001
 _BODY_SCANS: Final = "scans"
 _logger = logging.getLogger("serving")
 
@@ -71,16 +72,26 @@ class Watch(Protocol):
         """One decision was answered."""
 
 
-class _Scan:
+class Waiter(Protocol):
+    """Who is to be told an answer, once; a future is one."""
+
+    def done(self) -> bool:
+        """Whether it was told, or does not wait any more."""
+
+    def set_result(self, result: Answered, /) -> None:
+        """Tell it; it raises nothing."""
+
+
+class PendingScan:
     """A scan on its way."""
 
-    __slots__ = ("began", "digest", "identity", "placed", "scan", "waiting")
+    __slots__ = ("began", "digest", "identity", "placed", "scan", "taken", "waiting")
 
     def __init__(self, scan: ScanBody, identity: bytes, digest: bytes) -> None:
         self.scan, self.identity, self.digest = scan, identity, digest
-        self.waiting: list[asyncio.Future[Answered]] = []
+        self.waiting: list[Waiter] = []
         self.placed = False
-        self.began = time.perf_counter()
+        self.began = self.taken = time.perf_counter()
 
     @property
     def wanted(self) -> bool:
@@ -117,6 +128,8 @@ class ScanDesk:
 
     Attributes:
         logs: The logs that the state reads.
+        admission: How many may wait.
+        added_up: By log the columns whose values it adds up.
         broken: Why nothing is judged any more until a restart: state and log are not in step; empty while they are.
     """
 
@@ -136,15 +149,17 @@ class ScanDesk:
         self.models, self.state, self.intake, self.ledger, self.writer = models, state, intake, ledger, writer
         self.broken = ""
         self._order, self._deadline, self._canary, self._watch = order, deadline, canary, watch
-        self._queue: deque[_Scan | Task] = deque()
-        self._pending: dict[bytes, _Scan] = {}
-        self._late: list[tuple[asyncio.Future[Answered], Answered]] = []
+        self._queue: deque[PendingScan | Task] = deque()
+        self._pending: dict[bytes, PendingScan] = {}
+        self._late: list[tuple[Waiter, Answered]] = []
+        self._deadlines: deque[tuple[float, Waiter, ScanBody, bytes]] = deque()
+        self._timing = False
         self._awake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._each = deadline / _MOST
-        self._limit = _MOST
+        self.admission = Admission(deadline)
         self._closing = False
         self.logs = frozenset(columns_by_log(state.plan))
+        self.added_up = added_up(state.plan)
         self._rings = [(plan.name, column) for plan in state.plan.rings for column in plan.keys]
 
     @property
@@ -155,7 +170,13 @@ class ScanDesk:
     @property
     def full(self) -> bool:
         """Whether one more would wait too long."""
-        return len(self._queue) >= self._limit
+        return len(self._queue) >= self.admission.most
+
+    @property
+    def _ahead(self) -> bool:
+        """Whether so much is judged that the log's writer needs the processor more: nothing is answered before it."""
+        writer = self.writer
+        return writer.depth > _MOST_AHEAD and writer.failing is None and not self._closing
 
     def decision_id(self, scan_id: str) -> str:
         """What the decision on a scan is called."""
@@ -163,6 +184,18 @@ class ScanDesk:
 
     async def score(self, scan: ScanBody) -> Answered:
         """Judge a scan, or answer as it was answered before."""
+        future: asyncio.Future[Answered] = self._loop.create_future()
+        self.ask(scan, future)
+        return await future
+
+    def ask(self, scan: ScanBody, waiter: Waiter) -> None:
+        """As `score`, for one who is told the answer: before this returns, or as soon as there is one."""
+        known = self._ask(scan, waiter)
+        if known is not None:
+            waiter.set_result(known)
+
+    def _ask(self, scan: ScanBody, waiter: Waiter) -> Answered | None:
+        """What is known at once; None where the answer is to come."""
         vault = self.ledger.vault
         identity, digest = vault.identity(_BODY_SCANS, scan.scan_id), vault.digest(content(scan))
         item = self._pending.get(identity)
@@ -175,18 +208,19 @@ class ScanDesk:
                 return self._degraded(scan, identity, why)
             if self.full:
                 return Answered(429, why="too many scans wait")
-            item = self._pending[identity] = _Scan(scan, identity, digest)
+            item = self._pending[identity] = PendingScan(scan, identity, digest)
             self._queue.append(item)
             self._awake.set()
         elif item.digest != digest:
             return Answered(409, why="another content")
-        future: asyncio.Future[Answered] = self._loop.create_future()
-        item.waiting.append(future)
-        timer = self._loop.call_later(self._deadline, self._expire, future, scan, identity)
-        try:
-            return await future
-        finally:
-            timer.cancel()
+        item.waiting.append(waiter)
+        waiting = self._deadlines
+        while waiting and waiting[0][1].done():
+            waiting.popleft()
+        waiting.append((time.perf_counter() + self._deadline, waiter, scan, identity))
+        if not self._timing:
+            self._time(self._deadline)
+        return None
 
     async def take(self, task: Task, patience: float) -> Answered:
         """Let something else have its turn; 503 where that takes too long, in seconds, and it was not acknowledged."""
@@ -203,20 +237,22 @@ class ScanDesk:
 
     async def run(self) -> None:
         """Take up what waits, until `close`."""
-        began = time.perf_counter()
+        began = started = time.perf_counter()
         while not (self._closing and not self._queue):
-            if not self._queue:
-                self._awake.clear()
-                await self._awake.wait()
+            if len(self._queue) < AT_ONCE and not self._closing:
+                await self._gather(started)
                 began = time.perf_counter()
+            if self._ahead:
+                await asyncio.sleep(_PACE)
                 continue
+            started = time.perf_counter()
             batch = self._next()
             if batch:
                 await self._work(batch)
             await asyncio.sleep(0)  # whoever asks meanwhile is read between two batches
             if batch:  # from batch to batch: under overload most of it goes to those who are refused
                 ended = time.perf_counter()
-                self._learn((ended - began) / len(batch))
+                self.admission.learn(ended - began, len(batch))
                 began = ended
 
     def close(self) -> None:
@@ -230,23 +266,37 @@ class ScanDesk:
             return "state"
         return "log" if self.writer.failing is not None or self.writer.depth > _MOST_UNWRITTEN else None
 
-    def _learn(self, seconds: float) -> None:
-        self._each += _SMOOTHING * (seconds - self._each)
-        self._limit = int(min(max(_SHARE_OF_DEADLINE * self._deadline / self._each, _FEWEST), _MOST))
+    async def _gather(self, started: float) -> None:
+        """Wait for requests, and a moment for more if the batch before began only now: a batch costs more than a row.
 
-    def _next(self) -> list[_Scan | Task]:
-        """The next few, without those that nobody waits for any more."""
-        batch: list[_Scan | Task] = []
+        Args:
+            started: When the batch before was begun, in seconds.
+        """
+        if not self._queue:
+            self._awake.clear()
+            await self._awake.wait()
+        pause = started + _PACE - time.perf_counter()
+        if pause > 0 and len(self._queue) < AT_ONCE and not self._closing:
+            await asyncio.sleep(pause)
+
+    def _next(self) -> list[PendingScan | Task]:
+        """The next few, without those that nobody waits for any more, or that are past their chance."""
+        batch: list[PendingScan | Task] = []
+        now = time.perf_counter()
         while self._queue and len(batch) < AT_ONCE:
             item = self._queue.popleft()
-            if isinstance(item, _Scan) and not item.wanted:
-                del self._pending[item.identity]
-            else:
-                batch.append(item)
+            if isinstance(item, PendingScan):
+                if now - item.began > self._deadline - self.admission.after:
+                    self._despair(item)
+                if not item.wanted:
+                    del self._pending[item.identity]
+                    continue
+                item.taken = now
+            batch.append(item)
         return batch
 
-    async def _work(self, batch: list[_Scan | Task]) -> None:
-        sizes = [1 if isinstance(item, _Scan) else item.size for item in batch]
+    async def _work(self, batch: list[PendingScan | Task]) -> None:
+        sizes = [1 if isinstance(item, PendingScan) else item.size for item in batch]
         places = await self._order.place(sum(sizes))
         try:
             self._settle(batch, sizes, places)
@@ -256,15 +306,15 @@ class ScanDesk:
             for item in batch:
                 self._give_up(item)
 
-    def _settle(self, batch: list[_Scan | Task], sizes: list[int], places: list[Place]) -> None:
+    def _settle(self, batch: list[PendingScan | Task], sizes: list[int], places: list[Place]) -> None:
         """Take in each of a batch in order, judge its scans together, and hand over the entries."""
         made: list[list[Entry]] = [[] for _ in batch]
         answers: list[Answered | None] = [None] * len(batch)
-        observed: list[_Observed] = []
+        observed: list[ObservedScan] = []
         start = 0
         for number, (item, size) in enumerate(zip(batch, sizes, strict=True)):
             mine, start = places[start : start + size], start + size
-            if isinstance(item, _Scan):
+            if isinstance(item, PendingScan):
                 seen = self._observe(number, item, mine[0])
                 if isinstance(seen, Answered):
                     answers[number] = seen
@@ -280,10 +330,10 @@ class ScanDesk:
             self._answer_late(done)
             return
         for entry in entries[:-1]:
-            self.writer.submit(entry, _nothing)
+            self.writer.submit(entry, nobody_waits)
         self.writer.submit(entries[-1], partial(self._committed, done))
 
-    def _observe(self, number: int, item: _Scan, place: Place) -> _Observed | Answered:
+    def _observe(self, number: int, item: PendingScan, place: Place) -> ObservedScan | Answered:
         """What is known of a scan, which the state takes in."""
         scan, state = item.scan, self.state
         member = None if scan.member_id is None else self.ledger.vault.member(scan.member_id)
@@ -297,9 +347,9 @@ class ScanDesk:
         ring = max(rings, key=lambda one: one.members, default=None)
         event_tuple = ((_BODY_SCANS, event),)
         told = None if ring is None else (ring.ring_id, ring.members)
-        return _Observed(number, item, place, row.copy(), event_tuple, member, told)
+        return ObservedScan(number, item, place, row.copy(), event_tuple, member, told)
 
-    def _judge(self, observed: list[_Observed]) -> list[tuple[_Observed, Entry, Answered]]:
+    def _judge(self, observed: list[ObservedScan]) -> list[tuple[ObservedScan, Entry, Answered]]:
         """Ask the models about all that were observed, each once for its share."""
         pair: Pair = self.models.pair
         both = [one for one in pair if one is not None]
@@ -323,7 +373,7 @@ class ScanDesk:
         return [(one, *self._recorded(one, *verdicts[row], shadows[row])) for row, one in enumerate(observed)]
 
     def _recorded(
-        self, one: _Observed, which: Loaded, decided: Decided, asked: Asked, shadow: dict[str, float]
+        self, one: ObservedScan, which: Loaded, decided: Decided, asked: Asked, shadow: dict[str, float]
     ) -> tuple[Entry, Answered]:
         item, place = one.item, one.place
         record = Record(
@@ -354,50 +404,70 @@ class ScanDesk:
             self._watch.observe_decision(record.task, record.version, decided.action, seconds, "none")
         return entry, Answered(200, decided.answer)
 
-    def _committed(self, done: list[tuple[_Scan | Task, Answered]]) -> None:
+    def _committed(self, done: list[tuple[PendingScan | Task, Answered]]) -> None:
         """Called in the writer's thread."""
         with contextlib.suppress(RuntimeError):  # the loop is gone, and with it all that waited
             self._loop.call_soon_threadsafe(self._resolve, done)
 
-    def _resolve(self, done: list[tuple[_Scan | Task, Answered]]) -> None:
+    def _resolve(self, done: list[tuple[PendingScan | Task, Answered]]) -> None:
         """The commit is done: everybody is answered."""
+        now = time.perf_counter()
         for item, answer in done:
-            if isinstance(item, _Scan):
+            if isinstance(item, PendingScan):
                 self._pending.pop(item.identity, None)
-            for future in _futures(item):
-                if not future.done():
-                    future.set_result(answer)
+                self.admission.answered(now - item.taken)
+            for waiter in _waiters(item):
+                if not waiter.done():
+                    waiter.set_result(answer)
 
         late, self._late = self._late, []
-        for future, answer in late:
-            if not future.done():
-                future.set_result(answer)
+        for waiter, answer in late:
+            if not waiter.done():
+                waiter.set_result(answer)
 
-    def _answer_late(self, done: list[tuple[_Scan | Task, Answered]]) -> None:
+    def _answer_late(self, done: list[tuple[PendingScan | Task, Answered]]) -> None:
         """Answer what made no entry: with the next commit, since what had come before it may still wait for that."""
         if not self.writer.depth:
             self._resolve(done)
             return
         for item, answer in done:
-            if isinstance(item, _Scan):
+            if isinstance(item, PendingScan):
                 self._pending.pop(item.identity, None)
-            self._late += [(future, answer) for future in _futures(item)]
+            self._late += [(waiter, answer) for waiter in _waiters(item)]
 
-    def _give_up(self, item: _Scan | Task) -> None:
-        for future in _futures(item):
-            if future.done():
+    def _give_up(self, item: PendingScan | Task) -> None:
+        for waiter in _waiters(item):
+            if waiter.done():
                 continue
-            if isinstance(item, _Scan):
-                future.set_result(self._degraded(item.scan, item.identity, "state"))
+            if isinstance(item, PendingScan):
+                waiter.set_result(self._degraded(item.scan, item.identity, "state"))
             else:
-                future.set_result(Answered(503, why="the state is not there"))
-        if isinstance(item, _Scan):
+                waiter.set_result(Answered(503, why="the state is not there"))
+        if isinstance(item, PendingScan):
             self._pending.pop(item.identity, None)
 
-    def _expire(self, future: asyncio.Future[Answered], scan: ScanBody, identity: bytes) -> None:
-        if not future.done():
+    def _expire_some(self) -> None:
+        """Answer those whose deadline is past: one timer for all, since they come in the order of their deadlines."""
+        self._timing, waiting, now = False, self._deadlines, time.perf_counter()
+        while waiting and (waiting[0][0] <= now or waiting[0][1].done()):
+            _, waiter, scan, identity = waiting.popleft()
+            self._expire(waiter, scan, identity)
+        if waiting:
+            self._time(waiting[0][0] - now)
+
+    def _time(self, seconds: float) -> None:
+        self._timing = True
+        self._loop.call_later(max(seconds, _LEAST_WAIT), self._expire_some)
+
+    def _despair(self, item: PendingScan) -> None:
+        """Answer now what would be answered too late: judged, it would only make those behind it late."""
+        for waiter in item.waiting:
+            self._expire(waiter, item.scan, item.identity)
+
+    def _expire(self, waiter: Waiter, scan: ScanBody, identity: bytes) -> None:
+        if not waiter.done():
             why: Degraded = "log" if self.writer.failing is not None else "deadline"
-            future.set_result(self._degraded(scan, identity, why))
+            waiter.set_result(self._degraded(scan, identity, why))
 
     def _degraded(self, scan: ScanBody, identity: bytes, why: Degraded) -> Answered:
         manifest = self.models.pair.champion.scorer.manifest
@@ -407,11 +477,11 @@ class ScanDesk:
         return Answered(200, degraded_bytes(manifest, identity.hex(), scan.scan_id, why))
 
 
-class _Observed(NamedTuple):
+class ObservedScan(NamedTuple):
     """A scan that the state has taken in, on its way to the model."""
 
     number: int
-    item: _Scan
+    item: PendingScan
     place: Place
     row: NDArray[np.float32]
     events: Events
@@ -429,7 +499,7 @@ def again(found: Found, digest: bytes) -> Answered:
     return Answered(200, answer) if answer else Answered(409, why="an event that was not to be judged")
 
 
-def _asked(loaded: Loaded, observed: list[_Observed]) -> list[Asked]:
+def _asked(loaded: Loaded, observed: list[ObservedScan]) -> list[Asked]:
     manifest, scans = loaded.scorer.manifest, [one.item.scan for one in observed]
     ids = [one.item.identity.hex() for one in observed]
     cap, stake, lottery = manifest.payoff.cap, manifest.payoff.stake, loaded.lottery
@@ -448,13 +518,13 @@ def _asked(loaded: Loaded, observed: list[_Observed]) -> list[Asked]:
     ]
 
 
-def _features(observed: list[_Observed], rows: list[int]) -> NDArray[np.float32]:
+def _features(observed: list[ObservedScan], rows: list[int]) -> NDArray[np.float32]:
     return np.stack([observed[row].row for row in rows])
 
 
-def _futures(item: _Scan | Task) -> list[asyncio.Future[Answered]]:
-    return item.waiting if isinstance(item, _Scan) else [item.future]
+def _waiters(item: PendingScan | Task) -> Sequence[Waiter]:
+    return item.waiting if isinstance(item, PendingScan) else [item.future]
 
 
-def _nothing() -> None:
+def nobody_waits() -> None:
     """Entries of a batch are committed in order, so the last one speaks for all."""

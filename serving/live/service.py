@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import numpy as np
 
 from features.online import LiveState
 from serving.ledger.ledger import Ledger, Place
 from serving.ledger.record import Record, decode_record
 from serving.ledger.recovery import SNAPSHOTS, keep, recover
 from serving.ledger.writer import Writer
+from serving.live.answer import Asked, answer_bytes
 from serving.live.bodies import ScanBody
 from serving.live.event_desk import DECISIONS, DecisionTask, EventsTask
 from serving.live.intake import Intake
@@ -98,9 +100,9 @@ class LiveService:
             intake = Intake(registers, ledger.vault)
             Joins(settings.ledger).bring_back(ledger, intake)
             writer = (
-                Writer(ledger)
+                Writer(ledger, gather_seconds=0.0)  # the desk gathers
                 if metrics is None
-                else Writer(ledger, committed=_counted(metrics), failed=metrics.commit_failed)
+                else Writer(ledger, gather_seconds=0.0, committed=_counted(metrics), failed=metrics.commit_failed)
             )
         except BaseException:
             ledger.close()
@@ -174,7 +176,12 @@ class LiveService:
 
     async def keep(self, record: Record, member_id: str | None) -> None:
         """Keep a decision that was made elsewhere; without a log it is not kept, and answered all the same."""
-        answered = await self.desk.take(DecisionTask(record, member_id), EVENTS_SECONDS)
+        try:
+            task = DecisionTask(record, member_id)
+        except OverflowError:
+            _logger.warning("a decision of %s was not kept: it holds a number beyond 64 bits", record.task)
+            return
+        answered = await self.desk.take(task, EVENTS_SECONDS)
         if answered.status != 200:
             _logger.warning("a decision of %s was not kept: %s", record.task, answered.why)
 
@@ -236,10 +243,14 @@ def _counted(metrics: Metrics) -> Callable[[int, float], None]:
 
 
 def _warm(models: Models, registers: Registers, names: Names) -> None:
-    """Let a state of its own observe a scan of nobody: the compiled engine takes seconds to come, and nobody waits."""
+    """Let a state of its own observe a scan of nobody, and judge it: what is compiled takes seconds to come."""
     state = LiveState(models.feature_set)
     scan = ScanBody(scan_id="warm", ts=datetime(1970, 1, 1, tzinfo=UTC), code_id="warm", status="valid", prize_fen=0)
     state.observe("scans", Intake(registers, names).scan(scan, 1))
     for plan in state.plan.rings:
         for column in plan.keys:
             state.ring(plan.name, column, 1)
+    for loaded in models.pair:
+        if loaded is not None:
+            nobody = np.full((1, len(models.feature_set.names)), np.nan, np.float32)
+            answer_bytes(loaded.scorer, nobody, [Asked("", "warm", 0.0, None, None, None)])

@@ -8,9 +8,10 @@ from serving.live.answer import degraded_bytes
 from serving.live.scan_desk import Answered
 
 if TYPE_CHECKING:
-    from serving.bundle import Manifest
     from serving.live.answer import Degraded
     from serving.live.bodies import ScanBody
+    from serving.live.scan_desk import Waiter
+    from serving.manifest import Manifest
 
 
 class Scans(Protocol):
@@ -23,8 +24,11 @@ class Scans(Protocol):
     def decision_id(self, scan_id: str) -> str:
         """What the decision on a scan is called."""
 
+    def ask(self, scan: ScanBody, waiter: Waiter) -> None:
+        """Judge a scan, or answer as it was answered before: now or later."""
+
     async def score(self, scan: ScanBody) -> Answered:
-        """Judge a scan, or answer as it was answered before."""
+        """The same, waiting for it."""
 
 
 class Stranded:
@@ -48,3 +52,7 @@ class Stranded:
     async def score(self, scan: ScanBody) -> Answered:
         """The passive action; the same scan is judged once the service is whole again."""
         return Answered(200, degraded_bytes(self._manifest, "", scan.scan_id, self._why))
+
+    def ask(self, scan: ScanBody, waiter: Waiter) -> None:
+        """As `score`, told at once."""
+        waiter.set_result(Answered(200, degraded_bytes(self._manifest, "", scan.scan_id, self._why)))

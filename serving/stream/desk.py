@@ -21,14 +21,17 @@ from data.errors import DataError, UsageError
 from serving.ledger.entry import Entry, Found, Place
 from serving.ledger.vault import MemberKey
 from serving.live.event_desk import DecisionTask, EventsAnswer, EventsTask
-from serving.live.scan_desk import Answered, ScanDesk, _nothing, _Observed, _Scan, again
-from serving.stream.answers import LOOK_SECONDS, Answers
+from serving.live.scan_desk import Answered, ObservedScan, PendingScan, ScanDesk, nobody_waits
+from serving.stream.answers import Answers
+from serving.stream.awaited import Awaited
 from serving.stream.draft import Drafts
 from serving.stream.group import TO_JUDGE, Drafting, request_of, scans_judged, status_of
-from serving.stream.keeping import latest, scorer_name, write
-from serving.stream.link import AWAY, Known, Link, known
+from serving.stream.keeping import latest, scorer_name
+from serving.stream.link import AWAY, Link, known
 from serving.stream.members import Members
+from serving.stream.presence import Presence
 from serving.stream.script import FORGOTTEN, KNOWN, NEW, OTHER_KEY
+from serving.stream.taking import take_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from serving.live.bodies import ScanBody
     from serving.live.models import Models
     from serving.live.registers import Registers
-    from serving.live.scan_desk import Task, Watch
+    from serving.live.scan_desk import Task, Waiter, Watch
     from serving.stream.draft import Payload
     from serving.stream.group import Asked
     from serving.stream.link import Passed, Turn
@@ -58,7 +61,7 @@ _logger = logging.getLogger("serving")
 class _Group(NamedTuple):
     """What one request asks of the stream."""
 
-    item: _Scan | Task
+    item: PendingScan | Task
     asked: list[Asked]
 
 
@@ -97,8 +100,9 @@ class StreamDesk(ScanDesk):
         intake, order = self._drafts.intake, _Elsewhere()
         super().__init__(models, state, intake, ledger, writer, order, deadline=deadline, canary=canary, watch=watch)
         self._answers = Answers(self._link, self._members)
+        self._awaited = Awaited(ledger, self._answers, self._found)
+        self._presence = Presence(self._link, state, intake, ledger.folder)
         self._asking = False
-        self._finding: set[asyncio.Task[None]] = set()
 
     @property
     def broken(self) -> str:
@@ -120,7 +124,8 @@ class StreamDesk(ScanDesk):
             pause, batch, began = _FIRST_PAUSE, self._next(), time.perf_counter()
             await self._work(batch)
             if batch:
-                self._learn((time.perf_counter() - began) / len(batch))
+                self.admission.learn(time.perf_counter() - began, len(batch))
+            await self._presence.tell()
             if self._queue:
                 await asyncio.sleep(0)
             else:
@@ -137,12 +142,10 @@ class StreamDesk(ScanDesk):
         Args:
             drained: Whether the log holds all that was judged.
         """
-        for task in self._finding:
-            task.cancel()
-        await asyncio.gather(*self._finding, return_exceptions=True)
+        await self._awaited.close()
         await self._answers.close(0.0 if self.broken else _LEAVE_SECONDS)
         if drained and not self._fatal and not self._answers.untold and self.place.sequence:
-            await asyncio.to_thread(write, self.state, self.intake, self.place, self.ledger.folder)
+            await self._presence.keep(self.place)
         await self._link.close()
 
     async def _rest(self, seconds: float) -> None:
@@ -163,7 +166,7 @@ class StreamDesk(ScanDesk):
             turn = await self._link.turn(self.place.sequence, PAGE, [])
             await self._catch_up(turn.missed, turn.end)
             if self.place.sequence - before >= LONG_TAIL and not self.writer.depth and not self._answers.untold:
-                await asyncio.to_thread(write, self.state, self.intake, self.place, self.ledger.folder)
+                await self._presence.keep(self.place)
             await self._link.warn()
         except AWAY as error:
             self._away = f"Redis is away: {type(error).__name__}"
@@ -180,7 +183,7 @@ class StreamDesk(ScanDesk):
         await asyncio.sleep(pause)
         return min(2 * pause, _LONGEST_PAUSE)
 
-    async def _work(self, batch: list[_Scan | Task]) -> None:
+    async def _work(self, batch: list[PendingScan | Task]) -> None:
         self._asking = True
         try:
             groups = await self._groups(batch)
@@ -201,11 +204,11 @@ class StreamDesk(ScanDesk):
             for item in batch:
                 self._give_up(item)
 
-    async def _groups(self, batch: list[_Scan | Task]) -> list[_Group]:
+    async def _groups(self, batch: list[PendingScan | Task]) -> list[_Group]:
         """What each request asks of the stream; those that ask nothing are answered."""
         groups = []
         for item in batch:
-            if isinstance(item, _Scan):
+            if isinstance(item, PendingScan):
                 groups.append(_Group(item, [self._drafting.scan(item.scan, item.identity, item.digest)]))
             elif isinstance(item, DecisionTask):
                 groups.append(_Group(item, [self._drafting.decision(item)]))
@@ -242,7 +245,7 @@ class StreamDesk(ScanDesk):
                 seal = await self._members.seal_of(one.owner, one.identity)
                 if seal is not None:
                     mine[one.identity] = seal
-        observed: list[_Observed] = []
+        observed: list[ObservedScan] = []
         kept: list[Entry] = []
         for number, one in enumerate(missed):
             if one.log == FORGOTTEN:
@@ -257,7 +260,7 @@ class StreamDesk(ScanDesk):
                         self._answers.tell([(one.identity, seal.seal(found.record, one.identity))])
                 else:
                     left = self._left_behind(number, one, payload, seal)
-                    observed += [left] if isinstance(left, _Observed) else []
+                    observed += [left] if isinstance(left, ObservedScan) else []
                     kept += [left] if isinstance(left, Entry) else []
             self.place = one.place
         judged = [entry for _, entry, _ in self._judge(observed)] if observed else []
@@ -266,14 +269,14 @@ class StreamDesk(ScanDesk):
 
     def _left_behind(
         self, number: int, one: Passed, payload: Payload, seal: MemberKey | Seal
-    ) -> _Observed | Entry | None:
+    ) -> ObservedScan | Entry | None:
         """An entry of ours that the log does not have: on its way to the model, or to the log."""
         kind, opened = one.request[:1], seal.unseal(one.request[1:], one.identity)
         member = seal if isinstance(seal, MemberKey) else None
         if kind == TO_JUDGE:
-            item = _Scan(request_of(opened), one.identity, one.digest)
+            item = PendingScan(request_of(opened), one.identity, one.digest)
             seen = self._see(number, item, one.place, payload, member)
-            return seen if isinstance(seen, _Observed) else None
+            return seen if isinstance(seen, ObservedScan) else None
         self._append(payload, one.place)
         place = one.place
         return Entry(place.sequence, place.seen_at, one.log, one.identity, one.digest, (), member, opened)
@@ -281,16 +284,11 @@ class StreamDesk(ScanDesk):
     def _append(self, payload: Payload, place: Place) -> None:
         """The state takes in what is not to be judged here."""
         self.place = place
-        try:
-            for log, event in self._drafts.events(payload, place.seen_at):
-                if log in self.logs:
-                    self.state.append(log, event)
-        except DataError as error:  # every scorer says the same of it
-            _logger.warning("an entry counts for nothing: %s", error)
+        take_in(self.state, self._drafts, self.logs, payload, place)
 
     def _see(
-        self, number: int, item: _Scan, place: Place, payload: Payload, member: MemberKey | None
-    ) -> _Observed | Answered:
+        self, number: int, item: PendingScan, place: Place, payload: Payload, member: MemberKey | None
+    ) -> ObservedScan | Answered:
         """What is known of a scan, which the state takes in; the stream keeps its event."""
         self.place = place
         try:
@@ -302,30 +300,30 @@ class StreamDesk(ScanDesk):
         rings = [ring for name, column in self._rings if (ring := self.state.ring(name, column, event[column]))]
         ring = max(rings, key=lambda one: one.members, default=None)
         told = None if ring is None else (ring.ring_id, ring.members)
-        return _Observed(number, item, place, row.copy(), (), member, told)
+        return ObservedScan(number, item, place, row.copy(), (), member, told)
 
     def _take(self, groups: list[_Group], turn: Turn) -> None:
         """Takes in what was appended here, in order, judges its scans together, and hands over the entries."""
-        observed: list[_Observed] = []
+        observed: list[ObservedScan] = []
         entries: list[Entry] = []
-        done: list[tuple[_Scan | Task, Answered]] = []
-        again_later: list[_Scan | Task] = []
+        done: list[tuple[PendingScan | Task, Answered]] = []
+        again_later: list[PendingScan | Task] = []
         for number, ((item, asked), told) in enumerate(zip(groups, turn.results, strict=True)):
             others = [one for one in told if one[0] == OTHER_KEY]
             if others:
                 for _, slot, row in others:
                     self._members.corrected(slot, row)
                 again_later.append(item)
-            elif not isinstance(item, _Scan):
+            elif not isinstance(item, PendingScan):
                 made, answer = self._taken(item, asked, told)
                 entries += made
                 done.append((item, answer))
             elif told[0][0] == KNOWN:
-                self._look_for(item, known(told[0][1]))
+                self._awaited.look_for(item, known(told[0][1]))
             else:
                 self._members.appended(asked[0].draft)
                 seen = self._see(number, item, _place(told[0]), asked[0].payload, asked[0].member)
-                if isinstance(seen, _Observed):
+                if isinstance(seen, ObservedScan):
                     observed.append(seen)
                 else:
                     done.append((item, seen))
@@ -369,48 +367,33 @@ class StreamDesk(ScanDesk):
         return entries, Answered(200, _encode(EventsAnswer(len(entries), repeated)))
 
     def _hand_over(
-        self, entries: Sequence[Entry], judged: Sequence[Entry], done: list[tuple[_Scan | Task, Answered]]
+        self, entries: Sequence[Entry], judged: Sequence[Entry], done: list[tuple[PendingScan | Task, Answered]]
     ) -> None:
         if not entries:
             self._answer_late(done)
             return
         records = [(one.identity, self._drafting.sealed(one.member, one.record, one.identity)) for one in judged]
         for entry in entries[:-1]:
-            self.writer.submit(entry, _nothing)
+            self.writer.submit(entry, nobody_waits)
         self.writer.submit(entries[-1], partial(self._kept, done, records))
 
-    def _kept(self, done: list[tuple[_Scan | Task, Answered]], records: list[tuple[bytes, bytes]]) -> None:
+    def _kept(self, done: list[tuple[PendingScan | Task, Answered]], records: list[tuple[bytes, bytes]]) -> None:
         """Called in the writer's thread: the log holds it, so it stays, and the others may find it."""
         self._committed(done)
         with contextlib.suppress(RuntimeError):  # the loop is gone; the next start tells the others
             self._loop.call_soon_threadsafe(self._answers.tell, records)
 
-    def _look_for(self, item: _Scan, found: Known) -> None:
-        """Waits for what another scorer decides about the same scan."""
-        task = asyncio.create_task(self._found(item, found))
-        self._finding.add(task)
-        task.add_done_callback(self._finding.discard)
-
-    async def _found(self, item: _Scan, found: Known) -> None:
-        answer = None
-        with contextlib.suppress(*AWAY):
-            while answer is None and item.wanted:
-                mine = self.ledger.find(item.identity)
-                there = mine if mine is not None and mine.committed else await self._answers.find(item.identity)
-                if there is None or (there.record is None and not there.forgotten and found.digest == item.digest):
-                    await asyncio.sleep(LOOK_SECONDS)
-                else:
-                    answer = again(there, item.digest)
+    def _found(self, item: PendingScan, answer: Answered | None) -> None:
         if answer is None:
             self._give_up(item)
         else:
             self._resolve([(item, answer)])
 
-    def _expire(self, future: asyncio.Future[Answered], scan: ScanBody, identity: bytes) -> None:
-        if self._asking and not future.done() and self.writer.failing is None:
-            future.set_result(self._degraded(scan, identity, "state"))
+    def _expire(self, waiter: Waiter, scan: ScanBody, identity: bytes) -> None:
+        if self._asking and not waiter.done() and self.writer.failing is None:
+            waiter.set_result(self._degraded(scan, identity, "state"))
         else:
-            super()._expire(future, scan, identity)
+            super()._expire(waiter, scan, identity)
 
     def _give_up_all(self) -> None:
         while self._queue:

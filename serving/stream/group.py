@@ -90,7 +90,7 @@ class Drafting:
         record, member_id = task.record, task.member_id
         identity = self._vault.identity(DECISIONS, record.decision_id)
         digest = self._vault.digest(record.answer)
-        return self._asked(DECISIONS, identity, digest, Payload(), member_id, record=encode_record(record))
+        return self._asked(DECISIONS, identity, digest, Payload(), member_id, record=task.encoded)
 
     def sealed(self, member: MemberKey | None, content: bytes, identity: bytes) -> bytes:
         """A record or a request as all scorers find it."""

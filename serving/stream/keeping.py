@@ -48,7 +48,7 @@ def scorer_name(ledger: Path) -> bytes:
 
 
 def write(state: LiveState, intake: Intake, place: Place, ledger: Path) -> Path:
-    """Write down what is known as of a place, whole or not at all; older snapshots make way."""
+    """Write down what is known as of a place, whole or not at all, to stay; older snapshots make way."""
     folder = ledger / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = folder / f"{_mark(state.feature_set)}-{place.sequence}-{place.seen_at}"
@@ -58,14 +58,23 @@ def write(state: LiveState, intake: Intake, place: Place, ledger: Path) -> Path:
     try:
         snapshot(state, aside / _STATE)
         rows: _Rows = [(alias, *one) for alias, one in intake.joined_rows()]
-        (aside / _JOINED).write_bytes(msgspec.msgpack.encode(rows))
+        with (aside / _JOINED).open("wb") as file:
+            file.write(msgspec.msgpack.encode(rows))
+            file.flush()
+            os.fsync(file.fileno())
         if not target.exists():
             aside.rename(target)
+            _settle(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     for _, older in _found(folder, state.feature_set)[KEPT:]:
         shutil.rmtree(older, ignore_errors=True)
     return target
+
+
+def durable(feature_set: FeatureSet, ledger: Path) -> Place:
+    """The oldest place from which this scorer can go on: of its snapshots, any but one may turn out to be damaged."""
+    return min((place for place, _ in _found(ledger / FOLDER, feature_set)), default=Place(0, 0))
 
 
 def latest(feature_set: FeatureSet, intake: Intake, ledger: Path) -> tuple[LiveState, Place]:
@@ -87,6 +96,15 @@ def _found(folder: Path, feature_set: FeatureSet) -> list[tuple[Place, Path]]:
     named = [(path, _NAME.fullmatch(path.name)) for path in folder.glob("*")]
     mine = [(Place(int(name[2]), int(name[3])), path) for path, name in named if name and name[1] == _mark(feature_set)]
     return sorted(mine, reverse=True)
+
+
+def _settle(folder: Path) -> None:
+    """Waits until the disk has the names in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _mark(feature_set: FeatureSet) -> str:

@@ -13,7 +13,21 @@ from redis.exceptions import RedisError, ResponseError
 
 from data.errors import DataError
 from serving.ledger.entry import Place
-from serving.stream.script import ABOUT, ALIASES, FORGET, IDS, KEYS, NAMES, ORDER, RECORDS, STREAM, TURN
+from serving.stream.script import (
+    ABOUT,
+    ALIASES,
+    FORGET,
+    IDS,
+    KEPT,
+    KEYS,
+    NAMES,
+    ORDER,
+    RECORDS,
+    REPORT,
+    STREAM,
+    TRIM,
+    TURN,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +36,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 0.5
 """Seconds that a call may take; after them Redis counts as away."""
+SILENCE_SECONDS: Final = 7 * 86_400
+"""A scorer that says nothing for so long is taken for gone: the stream's beginning does not wait for it."""
 FORMAT: Final = b"1"
 AWAY: Final = (RedisError, OSError, TimeoutError)
 """What is raised where Redis is not there, too slow, or refuses."""
@@ -110,25 +126,33 @@ class Link:
         self._turn = ""
 
     async def greet(self, fingerprint: bytes, applied: Place) -> None:
-        """Sees that this is the stream of the deployment, and no shorter than what was taken in already.
+        """Sees that this is the stream of the deployment, and goes on from what was taken in already.
 
         Raises:
-            DataError: It is another's, or entries that were taken in are gone.
+            DataError: It is another's, entries that were taken in are gone, or those that come next are.
         """
         self._turn = await self._redis.script_load(TURN)
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.hsetnx(ABOUT, "secret", fingerprint)
         pipeline.hsetnx(ABOUT, "format", FORMAT)
         pipeline.hmget(ABOUT, "secret", "format")
-        pipeline.hget(ORDER, "sequence")
+        pipeline.hmget(ORDER, "sequence", "let_go", "let_go_at")
         pipeline.xrange(STREAM, f"{applied.sequence}-0", f"{applied.sequence}-0")
-        _, _, (secret, written), last, found = await pipeline.execute()
+        _, _, (secret, written), (last, let_go, let_go_at), found = await pipeline.execute()
         if (secret, written) != (fingerprint, FORMAT):
             raise DataError(
                 "SHEPHERD_STATE: found a stream of another SHEPHERD_SECRET or format, expected the one of all scorers "
                 "of this deployment; give each the same secret, or name another database."
             )
-        instant = int(found[0][1][b"t"]) if found else 0
+        gone = Place(int(let_go or 0), int(let_go_at or 0))
+        if applied.sequence < gone.sequence:
+            raise DataError(
+                f"SHEPHERD_STATE: found a stream that begins after entry {gone.sequence:,}, expected one from entry "
+                f"{applied.sequence + 1:,} on, which is what this scorer has not taken in: what is older was let go of "
+                "(SHEPHERD_STREAM_DAYS). Stop this scorer, copy the folder `stream` of the ledger of one that runs and "
+                "serves a model of the same features into this one's ledger, and start it again."
+            )
+        instant = int(found[0][1][b"t"]) if found else gone.seen_at * (gone.sequence == applied.sequence)
         if int(last or 0) < applied.sequence or (applied.sequence and instant != applied.seen_at):
             raise DataError(
                 f"SHEPHERD_STATE: found a stream that ends with entry {int(last or 0)} or has another entry "
@@ -147,12 +171,44 @@ class Link:
                 for row, drawn in one.keys:
                     arguments += (row.slot, packed(row), int(drawn))
         end, missed, results = await self._redis.evalsha(self._turn, len(NAMES), *NAMES, *arguments)
-        return Turn(int(end), [_passed(name, fields[1::2]) for name, fields in missed], results)
+        return Turn(int(end), _whole(applied, [_passed(name, fields[1::2]) for name, fields in missed]), results)
 
     async def read(self, after: int, to: int, most: int) -> list[Passed]:
-        """The entries after a sequence and up to another, the first of them in order."""
+        """The entries after a sequence and up to another, the first of them in order.
+
+        Raises:
+            DataError: Some are missing between them.
+        """
         raw = await self._redis.xrange(STREAM, f"{after + 1}-0", f"{to}-0", count=most)
-        return [_passed(name, list(fields.values())) for name, fields in raw]
+        return _whole(after, [_passed(name, list(fields.values())) for name, fields in raw])
+
+    async def end(self) -> int:
+        """The last sequence of the stream."""
+        return int(await self._redis.hget(ORDER, "sequence") or 0)
+
+    async def report(self, place: Place) -> None:
+        """Say that what is known as of a place is on this scorer's disk, and that this scorer is there."""
+        await self._redis.eval(REPORT, 1, KEPT, self.scorer, place.sequence)
+
+    async def trim(self, seconds: float, most: int) -> int:
+        """Let go of the oldest entries that are older than some seconds and that every scorer has on its disk.
+
+        Args:
+            seconds: Their ids are remembered so long.
+            most: So many at once.
+
+        Returns:
+            How many were let go of.
+        """
+        names = (ORDER, STREAM, IDS, RECORDS, KEPT)
+        return int(await self._redis.eval(TRIM, len(names), *names, seconds, SILENCE_SECONDS, most))
+
+    async def told(self, identities: Sequence[bytes]) -> list[bool]:
+        """For each of some ids whether all scorers can find what was decided."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for identity in identities:
+            pipeline.hexists(RECORDS, identity)
+        return [bool(one) for one in await pipeline.execute()]
 
     async def known(self, identity: bytes) -> tuple[Known | None, bytes | None]:
         """What is known of an id, and what was decided, where it is."""
@@ -204,6 +260,17 @@ def packed(row: KeyRow) -> bytes:
 def known(found: bytes) -> Known:
     """What stands under an id."""
     return Known(found[:_DIGEST], found[_DIGEST:_MARK], int(found[_MARK:]))
+
+
+def _whole(after: int, passed: list[Passed]) -> list[Passed]:
+    """The same; refused where one between them is missing, since a state without it would answer something else."""
+    for expected, one in enumerate(passed, after + 1):
+        if one.place.sequence != expected:
+            raise DataError(
+                f"SHEPHERD_STATE: found entry {one.place.sequence} after entry {expected - 1} of the stream, expected "
+                "each; Redis lost entries, or let go of them since: start this scorer again."
+            )
+    return passed
 
 
 def _passed(name: bytes, values: Sequence[bytes]) -> Passed:

@@ -1,8 +1,8 @@
 """What is done in Redis: one script, which finds ids, gives places, and appends. It counts nothing.
 
-Keys, all under one prefix: `order` has the last place, `stream` the entries by their sequence, `ids` what became of
-every id, `keys` the members' keys by slot, `aliases` their slots by number, `records` what was decided, and `about` of
-which deployment it is.
+Keys, all under one prefix: `order` has the last place and the last that was let go of, `stream` the entries by their
+sequence, `ids` what became of every id, `keys` the members' keys by slot, `aliases` their slots by number, `records`
+what was decided, `kept` what each scorer has on its disk, and `about` of which deployment it is.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Final
 
 PREFIX: Final = "shepherd:"
-ORDER, STREAM, IDS, KEYS, ALIASES, RECORDS, ABOUT = (
-    PREFIX + name for name in ("order", "stream", "ids", "keys", "aliases", "records", "about")
+ORDER, STREAM, IDS, KEYS, ALIASES, RECORDS, KEPT, ABOUT = (
+    PREFIX + name for name in ("order", "stream", "ids", "keys", "aliases", "records", "kept", "about")
 )
 NAMES: Final = (ORDER, STREAM, IDS, KEYS, ALIASES, RECORDS)
 """The keys of the script, in its order."""
@@ -27,10 +27,13 @@ local function word()
   return ARGV[at]
 end
 local applied, most, scorer, groups = tonumber(word()), word(), word(), tonumber(word())
-local last = redis.call('HMGET', order, 'sequence', 'seen_at')
-local sequence, seen_at = tonumber(last[1] or '0'), tonumber(last[2] or '0')
+local last = redis.call('HMGET', order, 'sequence', 'seen_at', 'let_go')
+local sequence, seen_at, let_go = tonumber(last[1] or '0'), tonumber(last[2] or '0'), tonumber(last[3] or '0')
 if sequence < applied then
   return redis.error_reply('BEHIND the stream ends with entry ' .. string.format('%.0f', sequence))
+end
+if let_go > applied then
+  return redis.error_reply('TRIMMED the stream begins after entry ' .. string.format('%.0f', let_go))
 end
 local missed = redis.call('XRANGE', stream, string.format('%.0f', applied + 1) .. '-0', '+', 'COUNT', most)
 local time = redis.call('TIME')
@@ -114,6 +117,62 @@ redis.call('HSET', order, 'sequence', mine, 'seen_at', instant)
 return 1
 """
 """Deletes a member's key by its slot and tells every scorer so in the stream; answers whether there was one."""
+
+REPORT: Final = """
+local time = redis.call('TIME')
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. time[1])
+"""
+"""Notes up to which sequence a scorer needs the stream no more, and that it is there; its name and the sequence."""
+
+TRIM: Final = """
+local order, stream, ids, records, kept = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local seconds, silence, most = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local time = redis.call('TIME')
+local now = tonumber(time[1])
+local upto = nil
+local told = redis.call('HGETALL', kept)
+for place = 1, #told, 2 do
+  local sequence, at = string.match(told[place + 1], '(%d+) (%d+)')
+  if now - tonumber(at) > silence then
+    redis.call('HDEL', kept, told[place])
+  elseif upto == nil or tonumber(sequence) < upto then
+    upto = tonumber(sequence)
+  end
+end
+if upto == nil or upto == 0 then
+  return 0
+end
+local entries = redis.call('XRANGE', stream, '-', string.format('%.0f', upto) .. '-0', 'COUNT', most)
+local gone, last, seen_at = 0, nil, nil
+for _, one in ipairs(entries) do
+  local fields = {}
+  for place = 1, #one[2], 2 do
+    fields[one[2][place]] = one[2][place + 1]
+  end
+  if tonumber(fields.t) > (now - seconds) * 1000000 then
+    break
+  end
+  local mine = string.match(one[1], '%d+')
+  if fields.l ~= 'forgotten' then
+    local known = redis.call('HGET', ids, fields.i)
+    if known and string.sub(known, 25) == mine then
+      redis.call('HDEL', ids, fields.i)
+      redis.call('HDEL', records, fields.i)
+    end
+  end
+  gone, last, seen_at = gone + 1, mine, fields.t
+end
+if gone > 0 then
+  redis.call('XTRIM', stream, 'MINID', string.format('%.0f', tonumber(last) + 1) .. '-0')
+  redis.call('HSET', order, 'let_go', last, 'let_go_at', seen_at)
+end
+return gone
+"""
+"""Lets go of the oldest entries with their ids and records, and answers of how many.
+
+Only of those that every scorer has on its disk and that are older than some seconds; a scorer of which nothing was
+heard for longer than the silence does not count any more. Arguments: seconds, silence, how many at most.
+"""
 
 FORGOTTEN: Final = "forgotten"
 """The log of the entries that tell of a forgotten member."""

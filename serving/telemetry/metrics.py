@@ -8,10 +8,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from serving.telemetry.times import TimesByLabel
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from serving.telemetry.drift import Drift
+    from serving.telemetry.times import Times
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS: Final = (
@@ -32,10 +35,9 @@ class Metrics:
         self._decisions = Counter(
             "shepherd_decisions", "Decisions answered.", ("task", "version", "action"), registry=registry
         )
-        self._decision_seconds = Histogram(
-            "shepherd_decision_seconds", "From the body read to the answer.", ("task",), buckets=_SECONDS,
-            registry=registry,
-        )  # fmt: skip
+        self._decision_seconds = TimesByLabel(
+            "shepherd_decision_seconds", "From the body read to the answer.", ("task",), _SECONDS
+        )
         self._degraded = Counter(
             "shepherd_degraded", "Decisions answered by the policy instead of the model.", ("task", "reason"),
             registry=registry,
@@ -43,9 +45,9 @@ class Metrics:
         self._refusals = Counter(
             "shepherd_refusals", "Requests refused before they were read or answered.", ("reason",), registry=registry
         )
-        self._requests = Histogram(
+        self._requests = TimesByLabel(
             "shepherd_request_seconds", "Requests by route and status, whatever came of them.",
-            ("route", "method", "status"), buckets=_REQUESTS, registry=registry,
+            ("route", "method", "status"), _REQUESTS,
         )  # fmt: skip
         self._commit_seconds = Histogram(
             "shepherd_commit_seconds", "One commit of the log.", buckets=_SECONDS, registry=registry
@@ -67,11 +69,14 @@ class Metrics:
             "shepherd_swaps", "Models put in place or refused.", ("task", "outcome"), registry=registry
         )
         self._drifts = _DriftCollector()
-        registry.register(self._drifts)
-        self._decided: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        for collector in (self._decision_seconds, self._requests, self._drifts):
+            registry.register(collector)
+        self._decided: dict[tuple[str, str, str], tuple[Counter, Times]] = {}
+        self._asked: dict[tuple[str, str, int], Times] = {}
+        self._refused: dict[str, Counter] = {}
 
     def observe_decision(self, task: str, version: str, action: str, seconds: float, degraded: str = "none") -> None:
-        """Count one decision.
+        """Count one decision; like requests, in the thread of the event loop.
 
         Args:
             task: Which task decided.
@@ -91,11 +96,18 @@ class Metrics:
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request by the pattern of its route."""
-        self._requests.labels(route, method, str(status)).observe(seconds)
+        label = (route, method, status)
+        found = self._asked.get(label)
+        if found is None:
+            found = self._asked[label] = self._requests.labels(route, method, str(status))
+        found.observe(seconds)
 
     def refused(self, reason: str) -> None:
         """Count one request that was refused: `key`, `scope`, `peer`, `rate`, `full`, `body` ..."""
-        self._refusals.labels(reason).inc()
+        found = self._refused.get(reason)
+        if found is None:
+            found = self._refused[reason] = self._refusals.labels(reason)
+        found.inc()
 
     def committed(self, seconds: float, entries: int) -> None:
         """Count one commit of the log; called by the thread that commits."""

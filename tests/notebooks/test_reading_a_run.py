@@ -34,12 +34,13 @@ def test_the_notebook_draws_what_the_walk_left(journey, monkeypatch, tmp_path):
         for output in _outputs(notebook, "display_data")
         if "image/png" in output.data
     ]
-    assert len(pictures) == 4
+    assert len(pictures) == 5
     assert all(picture.startswith(PNG) and len(picture) > 3_000 for picture in pictures)
     said = "".join(output.text for output in _outputs(notebook, "stream") if output.name == "stdout")
     assert said.startswith(journey.coupon["version"])
     assert f"**roc_auc** {journey.coupon['metrics']['roc_auc']['value']:.3f}" in said
     assert "kind = type_a: average_precision 0." in said
+    assert "send_of_redeemed" in said
     assert _outputs(notebook, "error") == []
     assert list(tmp_path.iterdir()) == []
 

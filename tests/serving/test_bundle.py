@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from data.errors import DataError, UsageError
-from serving.bundle import Criteria, make, point, read, resolve, write
+from serving.bundle import make, point, read, resolve, write
 from serving.holdout import Holdout
+from serving.manifest import Criteria
 from serving.scorer import Scorer
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -11,19 +12,20 @@ import msgspec
 import pytest
 
 from serving import client as typed
+from serving.access.routes import Routes
 from serving.app import create_app
 from serving.client import LONGEST_WAIT, Client, Refused
 from serving.live.answer import ModelBody, RingBody
 from serving.live.answer import ScanAnswer as Answered
 from serving.live.event_desk import EventsAnswer as Taken
 from serving.reasons import Reason
+from serving.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from fastapi import FastAPI
-
-    from serving.settings import Settings
 
 AT = datetime(2017, 12, 10, 12, tzinfo=UTC)
 ROW = {"member_redemption_count": 6, "member_basket_since": None, "member_discount_share": 0.5}
@@ -228,3 +230,68 @@ def test_the_client_needs_nothing_of_the_service() -> None:
     done: Any = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)  # noqa: S603
 
     assert done.stdout == "set()\n"
+
+
+CALLS: dict[str, Callable[[Client], object]] = {
+    "score": lambda asking: asking.score({"scan_id": "s"}),
+    "score_row": lambda asking: asking.score_row("coupon", ROW),
+    "offers": lambda asking: asking.offers("1029"),
+    "offers_of_many": lambda asking: asking.offers_of_many(["1029"]),
+    "sites": lambda asking: asking.sites([]),
+    "events": lambda asking: asking.events({}),
+    "batch": lambda asking: asking.batch("fraud", [ROW]),
+    "decision": lambda asking: asking.decision("d"),
+    "models": lambda asking: asking.models(),
+    "load": lambda asking: asking.load("coupon"),
+    "ready": lambda asking: asking.ready(),
+    "metrics": lambda asking: asking.metrics(),
+    "audiences.all": lambda asking: asking.audiences.all(),
+    "audiences.get": lambda asking: asking.audiences.get("tea"),
+    "audiences.check": lambda asking: asking.audiences.check("everybody"),
+    "audiences.save": lambda asking: asking.audiences.save("tea", "everybody"),
+    "audiences.remove": lambda asking: asking.audiences.remove("tea"),
+    "audiences.page": lambda asking: asking.audiences.page("tea"),
+    "audiences.belongs": lambda asking: asking.audiences.belongs("tea", "1029"),
+    "audiences.profile": lambda asking: asking.audiences.profile("tea"),
+}
+
+
+def operations_of(ask: Callable[[Client], object]) -> set[tuple[str, str]]:
+    """The operations of the page that a call asks, found as the gate finds them."""
+    asked: list[tuple[str, str]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        found = Routes().find(request.url.path)
+        assert found is not None
+        asked.append((found.pattern, request.method))
+        return httpx.Response(200, content=b"null")
+
+    client = Client("http://s", transport=httpx.MockTransport(handle))
+    with contextlib.suppress(msgspec.ValidationError):
+        ask(client)
+    return set(asked)
+
+
+def test_every_operation_of_the_page_has_a_call() -> None:
+    page = create_app(Settings()).openapi()["paths"]
+    described = {(path, method.upper()) for path, methods in page.items() for method in methods}
+
+    assert set().union(*map(operations_of, CALLS.values())) == described - {("/livez", "GET")}  # for who starts it
+
+
+def test_audiences_are_typed(settings: Settings, tmp_path: Path) -> None:
+    chosen = settings.model_copy(update={"audiences": tmp_path})
+    with Client("http://shepherd", transport=InProcess(create_app(chosen))) as asking:
+        assert asking.ready()
+        assert asking.audiences.all() == ()
+        saved = asking.audiences.save("all", "everybody", "for tests")
+        assert asking.audiences.get("all") == saved
+        assert (saved.note, saved.counted) == ("for tests", None)
+        assert asking.audiences.check(saved.filter).fingerprint == saved.fingerprint
+        with pytest.raises(Refused, match="409"):
+            asking.audiences.page("all")
+        asking.audiences.remove("all")
+        with pytest.raises(Refused, match="404"):
+            asking.audiences.get("all")
+        assert asking.load("coupon") == typed.Versions("v1", None)
+        assert "shepherd_" in asking.metrics()

@@ -284,12 +284,10 @@ def test_a_pointer_leads_nowhere_else(folder: Path, content: str) -> None:
 
 @pytest.mark.parametrize("name", ["x/../../../outside", "/etc/passwd", "..", "", "x\0", "-"], ids=repr)
 def test_a_part_of_a_bundle_lies_in_its_folder(folder: Path, name: str) -> None:
-    from serving.bundle import _manifest_problems  # noqa: PLC0415 - before any file of that name is asked for
-
     site = SimpleNamespace(heads={name: None}, tables=(name,))
     manifest = msgspec.structs.replace(read(folder).manifest, site=site)
 
-    assert any("2 names of heads and tables that are none" in one for one in _manifest_problems(folder, manifest))
+    assert any("2 names of heads and tables that are none" in one for one in manifest.problems("coupon", folder.name))
 
 
 def test_a_small_file_that_says_it_holds_a_billion_rows_is_not_unpacked(tmp_path: Path) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
+
+from tests.serving.served import Served, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PATH = b"/v1/members/1029/offers"
 GOOD = b'{"at": "2017-12-10T12:00:00Z"}'
@@ -135,67 +132,67 @@ MALFORMED: dict[str, bytes] = {
 }
 
 
-UNFINISHED = {
-    "a banner of SSH",
-    "a hello of TLS",
-    "a length of 40 digits",
-    "a ping of Redis",
-    "chunks that never end",
-    "more said than sent",
-    "nothing but an end",
-}
-"""What a server may wait for the rest of; it is not asked how long."""
+PATIENCE = 0.6
+"""Seconds that the server of these tests waits for the rest of a head, and for each part of a body."""
+MOST_CONNECTIONS = 24
 
 
 @pytest.fixture(scope="module")
-def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def server(running: Served) -> int:
     """The port of a real server of the test's models."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "SHEPHERD_HOME": str(folder),
+    return running.port
+
+
+@pytest.fixture(scope="module")
+def running(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The port and the process of that server."""
+    variables = {
         "SHEPHERD_BUNDLES": str(home / "bundles"),
         "SHEPHERD_OFFERS": str(home / "coupon.parquet"),
         "SHEPHERD_CAMPAIGNS": str(home / "campaigns.parquet"),
+        "SHEPHERD_HEAD_SECONDS": str(PATIENCE),
+        "SHEPHERD_BODY_SECONDS": str(PATIENCE),
+        "SHEPHERD_MOST_CONNECTIONS": str(MOST_CONNECTIONS),
     }
-    command = [sys.executable, "-m", "uvicorn", "--factory", "serving.app:create_app", "--port", str(port)]
-    with (folder / "said").open("wb") as said:
-        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said, cwd=folder)  # noqa: S603 - ours
-    try:
-        until = time.monotonic() + 120
-        while not _alive(port):
-            assert process.poll() is None, (folder / "said").read_text()
-            assert time.monotonic() < until, (folder / "said").read_text()
-            time.sleep(0.1)
-        yield port
-        assert process.poll() is None
-        assert "Traceback" not in (folder / "said").read_text()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+    with served(tmp_path_factory.mktemp("server"), **variables) as server:
+        yield server
 
 
-def _alive(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=10).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def answered(port: int, sent: bytes, patience: float = 10.0) -> bytes:
-    """All that comes back until the server hangs up, or until the sender does, who waits so long for what is unsaid."""
-    got = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
+def answered(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
+    """All that comes back until the server hangs up, which it has to do within ten seconds."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         try:
-            connection.sendall(sent)
-            while part := connection.recv(65_536):
-                got += part
-        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            for number, part in enumerate(parts):
+                time.sleep(pause if number else 0.0)
+                connection.sendall(part)
+        except (BrokenPipeError, ConnectionResetError):
             pass
+        return heard(connection)
+
+
+def heard(connection: socket.socket) -> bytes:
+    """What comes back until the server hangs up."""
+    got = b""
+    try:
+        while part := connection.recv(65_536):
+            got += part
+    except ConnectionResetError:
+        pass
     return got
+
+
+def refused(got: bytes) -> tuple[int, str]:
+    """The status of the one answer, and where its problem is."""
+    head, _, body = got.partition(b"\r\n\r\n")
+    (problem,) = json.loads(body)["error"]["problems"]
+    assert b"connection: close" in head.lower()
+    return int(head[9:12]), problem["where"]
+
+
+def resident_bytes(process: int) -> int:
+    """Memory that a process holds."""
+    said = Path(f"/proc/{process}/status").read_text()
+    return int(said.partition("VmRSS:")[2].split()[0]) * 1024
 
 
 def test_there_are_enough() -> None:
@@ -209,7 +206,7 @@ def test_what_is_not_malformed_is_answered(server: int) -> None:
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_what_is_malformed_is_refused_and_the_server_goes_on(server: int, name: str) -> None:
-    found = answered(server, MALFORMED[name], 1.0 if name in UNFINISHED else 10.0)
+    found = answered(server, MALFORMED[name])
 
     first = found.partition(b"\r\n")[0]
     assert not found or (first.startswith(b"HTTP/1.1 4") and len(first.split()[1]) == 3), first
@@ -219,3 +216,128 @@ def test_what_is_malformed_is_refused_and_the_server_goes_on(server: int, name: 
     if body.startswith(b"{"):
         assert set(json.loads(body)["error"]) == {"what", "problems"}
     assert answered(server, request()).startswith(b"HTTP/1.1 200 ")
+
+
+HALF = request()[:60]
+SLOW = {
+    "nothing at all": ((), 408, "header"),
+    "half a head": ((HALF,), 408, "header"),
+    "a head letter by letter": ([HALF[at : at + 1] for at in range(len(HALF))], 408, "header"),
+    "empty lines for ever": ([b"\r\n"] * 60, 408, "header"),
+    "half a body": ((request(length=b"60000"),), 408, "body"),
+    "a body letter by letter": ((request(b"", length=b"60000"), *[b" "] * 60), 408, "body"),
+    "half a chunk": ((chunked(b"1e\r\n" + GOOD[:7]),), 408, "body"),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_what_does_not_come_in_time_is_refused(server: int, name: str) -> None:
+    parts, status, where = SLOW[name]
+    began = time.monotonic()
+
+    found = answered(server, *parts, pause=0.03)
+
+    assert refused(found) == (status, where)
+    assert PATIENCE * 0.9 < time.monotonic() - began < PATIENCE + 4
+
+
+def test_a_slow_body_that_goes_on_is_waited_for(server: int) -> None:
+    parts = [b" " * 20_000] * 3
+    length = b"%d" % (60_000 + len(GOOD))
+
+    found = answered(server, request(b"", length=length), *parts, GOOD, pause=PATIENCE / 2)
+
+    assert found.startswith(b"HTTP/1.1 200 ")
+
+
+def test_others_are_answered_while_slow_ones_wait(server: int) -> None:
+    with socket.create_connection(("127.0.0.1", server)) as slow:
+        slow.sendall(HALF)
+        assert answered(server, request()).startswith(b"HTTP/1.1 200 ")
+        slow.sendall(request()[60:])
+        assert heard(slow).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("pieces", [1, 5])
+@pytest.mark.parametrize(("beyond", "status"), [(0, b"200"), (1, b"431"), (4_000, b"431")])
+def test_a_head_may_have_16_kib(server: int, beyond: int, status: bytes, pieces: int) -> None:
+    bare = request(GOOD, b"a: ")
+    padding = 16 * 1024 - bare.index(b"\r\n\r\n") - 4 + beyond
+    sent = request(GOOD, b"a: " + b"b" * padding)
+    step = -(-len(sent) // pieces)
+
+    found = answered(server, *[sent[at : at + step] for at in range(0, len(sent), step)], pause=0.02)
+
+    assert found[9:12] == status
+    assert status == b"200" or refused(found) == (431, "header")
+
+
+@pytest.mark.parametrize("line", [b"a: " + b"b" * 4_093 + b"\r\n", b"\r\n" * 2_048, b"b" * 4_096])
+def test_a_head_without_end_takes_no_memory(running: Served, line: bytes) -> None:
+    server, process = running
+    before = resident_bytes(process)
+    start = b"" if line.startswith(b"\r\n") else HALF
+    with socket.create_connection(("127.0.0.1", server), timeout=10) as connection:
+        try:
+            connection.sendall(start)
+            for _ in range(16_384):  # 64 MiB
+                connection.sendall(line)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    assert resident_bytes(process) - before < 8 * 1024 * 1024
+    assert answered(server, start + line * 16)[9:12] == b"431"
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET /livez", b"GET /livez HTTP/0.9", b"GET /livez HTTP/2.0", b"GET /livez HTTP/1.2"]
+)
+def test_a_version_that_is_not_spoken_is_refused(server: int, line: bytes) -> None:
+    assert refused(answered(server, line + b"\r\n\r\n")) == (400, "request")
+
+
+def test_a_refusal_never_goes_before_an_answer(server: int) -> None:
+    good = request().replace(b"Connection: close\r\n", b"")
+
+    tunnel = request(line=b"CONNECT shepherd:443 HTTP/1.1")
+    for broken in (b"\x00\x01\r\n\r\n", HALF, tunnel, b"GET /livez\r\n\r\n", HALF + b"x" * 20_000):
+        found = answered(server, good + good + broken)
+
+        assert found.count(b"HTTP/1.1 ") >= 2
+        assert found.startswith(b"HTTP/1.1 200 ")
+        assert found.count(b"HTTP/1.1 200 ") == 2
+
+
+def test_a_wish_for_a_web_socket_is_refused(server: int) -> None:
+    asked = request(
+        GOOD, b"Upgrade: websocket", b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: YWFhYWFhYWFhYWFhYWFhYQ=="
+    )
+
+    found = answered(server, asked.replace(b"Connection: close", b"Connection: Upgrade"))
+
+    assert found[9:10] in {b"2", b"4"}
+    assert b" 101 " not in found[:16]
+
+
+def test_one_connection_too_many_is_told_so(server: int) -> None:
+    held = [socket.create_connection(("127.0.0.1", server), timeout=10) for _ in range(MOST_CONNECTIONS)]
+    try:
+        found = answered(server, b"")
+    finally:
+        for each in held:
+            each.close()
+
+    assert refused(found) == (503, "client")
+    assert b"retry-after: 1" in found
+    time.sleep(0.1)
+    assert answered(server, request()).startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_takes_no_answer_is_hung_up_on(server: int) -> None:
+    wanted = 400
+    with socket.create_connection(("127.0.0.1", server), timeout=10) as connection:
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: shepherd\r\n\r\n" * wanted)
+        time.sleep(PATIENCE * 3)
+        found = heard(connection)
+
+    assert 0 < found.count(b"HTTP/1.1 200 ") < wanted

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from serving.bundle import Feature
+from serving.manifest import Feature
 from serving.reasons import explain
 from serving.site_answers import sales_effect
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import training.export
 from data.errors import DataError, GateRefused, UsageError
 from features.spec import FeatureSet, column
-from serving.bundle import Feature, Manifest, Parity, make, read
+from serving.bundle import make, read
+from serving.manifest import Feature, Manifest, Parity
 from serving.payoff import Payoff, Prices
 from serving.scorer import Scorer, Trace
 from training.calibrate import Isotonic, Sigmoid, fit_isotonic, fit_sigmoid, fit_spline

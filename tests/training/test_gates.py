@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from serving.bundle import Criteria, Parity
+from serving.manifest import Criteria, Parity
 from training.gates import EXEMPT, gates
 
 GOOD = {

@@ -7,7 +7,7 @@ import pytest
 
 from data.errors import DataError, UsageError
 from serving.bundle import resolve
-from training.promotions import Override, Promotion, append, before, promotions
+from training.promotions import Override, Promotion, Signature, append, before, promotions
 from training.registry import back, challenge, promote
 from training.tracking import client, store, track
 
@@ -76,6 +76,40 @@ def test_an_override_is_recorded_in_the_registry_and_beside_the_pointer(home):
     assert [gate["name"] for gate in line.overridden] == ["money"]
     assert json.loads(tags["shepherd.override"]) == list(line.overridden)
     assert (tags["shepherd.override.by"], tags["shepherd.override.reason"]) == ("Ana", "a trial in one town")
+
+
+def test_a_promotion_is_signed_in_the_file_at_the_version_and_at_its_run(home, shepherd):
+    done = shepherd("promote", "renewal", "first", "--home", home, "--by", "Ana", "--reason", "read it")
+
+    line = promotions(home / "bundles" / "renewal")[-1]
+    assert done.returncode == 0, done.stderr
+    assert (line.by, line.reason, line.overridden) == ("Ana", "read it", [])
+    tracked = client(store(home))
+    version = tracked.get_model_version_by_alias("shepherd-renewal", "champion")
+    for tags in (version.tags, tracked.get_run(version.run_id).data.tags):
+        signed = {name: value for name, value in tags.items() if name.startswith("shepherd.signed.")}
+        assert signed == {
+            "shepherd.signed.by": "Ana",
+            "shepherd.signed.reason": "read it",
+            "shepherd.signed.at": line.at,
+        }
+
+
+def test_the_way_back_is_signed_as_well(home):
+    promote("renewal", home, "first")
+    promote("renewal", home, "second", Override(("money",), "Ana", "a trial"))
+    back("renewal", home, Signature("Bo", "sales fell"))
+
+    tags = _champion(home)[1]
+    assert promotions(home / "bundles" / "renewal")[-1].by == tags["shepherd.signed.by"] == "Bo"
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "message"), [("", "why", "found no --by beside"), ("A" * 2_000, "", "shorten it")]
+)
+def test_a_signature_needs_a_name(by, reason, message):
+    with pytest.raises(UsageError, match=message):
+        Signature(by, reason)
 
 
 def test_the_way_back_sets_alias_and_pointer_and_is_recorded(home):

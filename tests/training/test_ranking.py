@@ -4,96 +4,38 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from data.errors import DataError, UsageError
-from data.questions import Label, Rows
-from data.sources import open_folder
-from features.spec import FeatureSet, column
 from serving.rows import RowsRefused, answer_rows
 from serving.scorer import Scorer
 from training.catalogue import find, shipped
-from training.curves import draw
 from training.export import export, read
 from training.ranking import Ranking, telling_lists
 from training.ranking_baseline import RankedBy
-from training.ranking_metrics import ndcg_at, recall_at
 from training.ranking_pipeline import fit_order
-from training.release import release
-from training.split import Temporal
 from training.task import RankingTask
 from training.tracking import figures, note
 
-DAY = 86_400_000_000
-START = 1_700_000_000_000_000
-
-TASK = RankingTask(
-    name="shelf",
-    rows=Rows("candidate", ("candidates",), "SELECT *, day AS as_of FROM candidates"),
-    label=Label(
-        "taken",
-        ("candidates",),
-        "SELECT row_id, taken AS label, day + INTERVAL 7 DAY AS closes_at, wanted AS relevant FROM candidates",
-    ),
-    lists="visit",
-    unit="member_id",
-    features=FeatureSet(
-        column("liking", "points", "How much the member likes it"),
-        column("popularity", "members", "How many like it"),
-        column("mood", "points", "Of the visit alone"),
-    ),
-    split=Temporal(test=timedelta(days=60), group="visit", folds=2),
-    learner=Ranking({"num_iterations": 30, "num_leaves": 4, "learning_rate": 0.2, "min_data_in_leaf": 20}),
-    search=lambda trial: {"num_leaves": trial.suggest_int("num_leaves", 2, 8)},
-    metrics=(ndcg_at(3), recall_at(3)),
-    baselines=(RankedBy("liked", ("liking",)), RankedBy("popular", ("popularity", "-liking"))),
-)
-
-
-def _write(folder):
-    generator = np.random.default_rng(5)
-    visits, each = 400, 12
-    visit = np.repeat(np.arange(visits), each)
-    liking, popularity = generator.normal(size=(2, visits * each))
-    mood = np.repeat(generator.normal(size=visits), each)
-    chance = 1 / (1 + np.exp(-(1.2 * liking + 1.2 * popularity - 2 + mood)))
-    taken = (generator.random(visits * each) < chance).astype(np.int64)
-    table = pa.table(
-        {
-            "row_id": [f"row-{number}" for number in range(visits * each)],
-            "visit": [f"visit-{number}" for number in visit],
-            "member_id": [f"member-{number % 150}" for number in visit],
-            "day": pa.array(START + np.sort(visit) * DAY, pa.timestamp("us", tz="UTC")),
-            "liking": liking,
-            "popularity": pa.array(popularity, mask=generator.random(visits * each) < 0.1),
-            "mood": mood,
-            "taken": taken,
-            "wanted": np.bincount(visit, taken).astype(np.int64)[visit],
-        }
-    )
-    folder.mkdir()
-    pq.write_table(table, folder / "candidates.parquet")
-    return open_folder(folder)
+TASK = find(str(Path(__file__).parent / "resources" / "shelf.py"))
 
 
 @pytest.fixture(scope="module")
-def brand(tmp_path_factory):
-    return _write(tmp_path_factory.mktemp("ranking") / "brand")
+def brand(visits):
+    return visits
 
 
 @pytest.fixture(scope="module")
-def fitted(brand, tmp_path_factory):
-    return fit_order(TASK, brand, home=tmp_path_factory.mktemp("home"), trials=2)
+def fitted(fitted_order):
+    return fitted_order
 
 
 @pytest.fixture(scope="module")
-def scorer(fitted, tmp_path_factory):
-    return Scorer(read(release(fitted, tmp_path_factory.mktemp("released")).folder))
+def scorer(released_order):
+    return Scorer(read(released_order.folder))
 
 
 def test_the_order_is_ahead_of_what_either_feature_says_alone(fitted):
@@ -115,7 +57,6 @@ def test_its_record_and_curves_speak_of_neither_money_nor_chance(fitted):
     assert (fitted.record.money, fitted.record.rates, fitted.record.calibration) == ({}, {}, ())
     assert not any(name.startswith(("money", "rates")) for name in figures(fitted.record))
     assert "fen" not in note(fitted.record)
-    assert set(draw(fitted)) == {"attributions"}
     json.dumps(fitted.record.as_dict(), allow_nan=False)
 
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from data.errors import DataError, GateRefused, UsageError
-from serving.bundle import Criteria, read, resolve
+from serving.bundle import read, resolve
+from serving.manifest import Criteria
 from training.baseline import without
 from training.registry import challenge, gates, promote
 from training.release import criteria

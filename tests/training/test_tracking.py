@@ -15,7 +15,8 @@ from types import SimpleNamespace
 
 import pytest
 
-import training.tracking
+import training.provenance
+import training.tracking.tracked
 from data.errors import DependencyDown
 from training.interval import Interval
 from training.tracking import PROCESS, Store, client, figures, note, store, track
@@ -104,14 +105,14 @@ def test_a_store_that_does_not_answer_is_named_with_the_fix(monkeypatch):
         client(Store("http://127.0.0.1:9", None))
 
 
-def test_a_run_ends_finished_with_its_model_as_challenger(first, released):
+def test_a_run_ends_finished_with_its_model_registered(first, released):
     where, tracked = first
     seen = client(where)
 
     assert seen.get_run(tracked.run_id).info.status == "FINISHED"
-    challenger = seen.get_model_version_by_alias("shepherd-renewal", "challenger")
-    assert (str(challenger.version), challenger.run_id) == (tracked.model_version, tracked.run_id)
-    assert challenger.tags["shepherd.bundle"] == released.folder.name
+    version = seen.get_model_version("shepherd-renewal", tracked.model_version)
+    assert version.run_id == tracked.run_id
+    assert version.tags["shepherd.bundle"] == released.folder.name
 
 
 def test_a_run_carries_its_report_and_its_note_opens_with_the_verdict(first, fitted, tmp_path):
@@ -162,10 +163,10 @@ def test_a_run_whose_process_was_killed_is_closed_by_the_next(fitted, released, 
 
 @pytest.mark.parametrize("failure", [RuntimeError("full disk"), KeyboardInterrupt()])
 def test_a_run_that_fails_inside_is_closed_as_failed(fitted, released, tmp_path, monkeypatch, failure):
-    def fail(_fitted):
+    def fail(_curves, _attributions):
         raise failure
 
-    monkeypatch.setattr(training.tracking, "draw", fail)
+    monkeypatch.setattr(training.tracking.tracked, "draw", fail)
     where = store(tmp_path / "home")
 
     with pytest.raises(type(failure)):
@@ -240,6 +241,6 @@ def test_a_source_that_is_no_checkout_is_tracked_without_a_commit(monkeypatch):
     def missing(*_words, **_options):
         raise FileNotFoundError("git")
 
-    monkeypatch.setattr(training.tracking, "subprocess", SimpleNamespace(run=missing, CalledProcessError=OSError))
+    monkeypatch.setattr(training.provenance, "subprocess", SimpleNamespace(run=missing, CalledProcessError=OSError))
 
-    assert training.tracking._commit() == {}
+    assert training.provenance.source() == {}

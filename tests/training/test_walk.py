@@ -301,6 +301,26 @@ def test_the_run_holds_every_figure_with_its_interval(journey, store):
     assert all(math.isfinite(value) for value in metrics.values())
 
 
+def test_the_runs_of_the_three_tasks_line_up_in_the_compare_view(journey, store):
+    tracked, _ = store
+    runs = {name: tracked.get_run(task["run_id"]) for name, task in journey.result["tasks"].items()}
+    shared = {
+        *("gate/data contract", "gate/leakage", "gate/replay", "gate/parity", "gate/latency", "gate/judged"),
+        *("contract/rows", "leakage/rows", "replay/values", "replay/mismatches", "parity/wrong_leaves"),
+        *("parity/max_raw_difference", "latency/p50_ms", "latency/p99_ms", "rows/train", "rows/test"),
+        *("verdict/ship", "verdict/refused"),
+    }
+    for name, run in runs.items():
+        assert shared - set(run.data.metrics) == set(), name
+        assert {"data_first", "data_last", "data_hash", "seed", "version.python"} <= set(run.data.params), name
+        assert run.data.metrics["replay/mismatches"] == run.data.metrics["parity/wrong_leaves"] == 0, name
+        assert run.data.tags["mlflow.note.content"].startswith(("**Ship", "**Do not ship")), name
+        assert {one.dataset.digest for one in run.inputs.dataset_inputs} == {run.data.params["data_hash"][:36]}
+        assert "report.html" in {one.path for one in tracked.list_artifacts(run.info.run_id)}, name
+    money = {name: "money/gain_over_best_constant" in run.data.metrics for name, run in runs.items()}
+    assert money == {"coupon": True, "fraud": True, "site": False}
+
+
 def test_the_run_holds_bundle_record_definitions_and_curves(journey, store, tmp_path):
     tracked, run = store
     found = Path(tracked.download_artifacts(run.info.run_id, "", str(tmp_path)))

@@ -41,6 +41,7 @@ def release_effects(  # noqa: PLR0913 - what export is given
     created: datetime | None = None,
     figures: Mapping[str, float] | None = None,
     criteria: Criteria | None = None,
+    measured: Mapping[str, float] | None = None,
 ) -> Bundle:
     """Write `root/TASK/VERSION` with the graphs of redemption, effect and basket, and the constants of shrinkage.
 
@@ -53,6 +54,7 @@ def release_effects(  # noqa: PLR0913 - what export is given
         created: Instant to note in the manifest; now if not given.
         figures: Those of the chance of redemption, to stand beside the policy's.
         criteria: What the figures have to show before the bundle becomes champion; nothing if not given.
+        measured: What an earlier export measured, noted instead of timing a row again.
 
     Returns:
         The bundle, read back from the disk.
@@ -81,6 +83,7 @@ def release_effects(  # noqa: PLR0913 - what export is given
         heads={name: head.booster for name, head in _heads(model).items()},
         created=created,
         timed=True,
+        measured=measured,
     )
     gap = value_gap(bundle, model, test.matrix)
     if not gap <= _MAX_GAP_FEN:

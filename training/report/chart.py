@@ -38,10 +38,15 @@ def drawing(curve: Curve) -> Markup:
     ticks = [element("text", number(one), x=x(one), y=HEIGHT - 22, text_anchor="middle") for one in across.ticks]
     ticks += [element("text", number(one), x=_LEFT - 6, y=y(one) + 3.5, text_anchor="end") for one in up.ticks]
     grid = [element("path", d=f"M{_LEFT:.0f} {y(one):.1f}H{WIDTH - _RIGHT:.0f}", stroke="#e8eaed") for one in up.ticks]
-    drawn = [
-        element("path", d=path(line), fill="none", stroke=ink, stroke_width=1.8, **_dashes(line), class_="curve")
-        for line, ink in zip(curve.lines, _inks(curve), strict=True)
-    ]
+
+    def shape(line: Line, ink: str) -> Markup:
+        if line.dots:
+            spots = zip(line.across, line.up, strict=True)
+            rounds = [element("circle", cx=x(a), cy=y(b), r=2.6, fill=ink, fill_opacity=0.6) for a, b in spots]
+            return element("g", *rounds, class_="curve")
+        return element("path", d=path(line), fill="none", stroke=ink, stroke_width=1.8, **_dashes(line), class_="curve")
+
+    drawn = [shape(line, ink) for line, ink in zip(curve.lines, _inks(curve), strict=True)]
     marks = [
         joined(
             (
@@ -83,6 +88,9 @@ def bar(share: float) -> Markup:
 
 
 def _sample(line: Line, ink: str) -> Markup:
+    if line.dots:
+        spot = element("circle", cx=7, cy=6, r=2.6, fill=ink, fill_opacity=0.6)
+        return element("svg", spot, viewBox="0 0 15 12", aria_hidden="true")
     stroke = element("path", d="M0 6H15", stroke=ink, stroke_width=2, **_dashes(line))
     return element("svg", stroke, viewBox="0 0 15 12", aria_hidden="true")
 

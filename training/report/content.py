@@ -1,34 +1,35 @@
-"""What the report of a fit says, computed from the fit and its bundle alone."""
+"""What the report of a fit says, computed from the fit and its bundle alone; the same for every kind of fit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from training.export import read
 from training.gates import gates
 from training.incumbent import GAIN, champion_of
 from training.interval import Interval
-from training.report.curve import curves_of
-from training.report.evidence import drift_of, explained, worst_errors
-from training.report.risks import SEND_NONE, Money, risks_of
+from training.pipeline import Fitted
+from training.report import labelled, order, site
+from training.report.evidence import drift_of
 from training.report.words import Said, verdict
+from training.sites.pipeline import FittedSites
+from training.span import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from pathlib import Path
 
+    from training.effect.study import FittedEffects
     from training.export import Manifest
     from training.gates import Gate
-    from training.pipeline import Fitted
+    from training.ranking_pipeline import FittedOrder
     from training.record import Record
     from training.report.curve import Curve
-    from training.report.evidence import Decision, Drift
-    from training.report.risks import Risk
+    from training.report.evidence import Drift
+    from training.report.part import Case, Headline, Part
+    from training.report.risks import Money, Risk
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,16 @@ class Content:
         manifest: Of its bundle.
         gates: What a promotion would ask of it now, and the answer.
         verdict: Ship or not, in words.
-        money: What is earned.
+        money: What is earned; None where the model takes no action.
+        headlines: The two figures that stand beside the verdict.
         risks: Worst first.
         curves: Points to draw.
-        drift: Of each feature, largest first.
+        drift: Of each feature, largest first; empty where it means nothing.
         errors: The worst of the test.
         decisions: Ten of the test.
+        columns: What the cells of errors are.
+        decided: What those of decisions are.
+        remarks: What is to be said in a section, by its name.
         champion: What decides today; None where nothing does, or this very model.
         span: The first moment of any row, and the last of the test.
         source: The commit and whether it was changed; empty where the source is no checkout.
@@ -73,12 +78,16 @@ class Content:
     manifest: Manifest
     gates: tuple[Gate, ...]
     verdict: Said
-    money: Money
+    money: Money | None
+    headlines: tuple[Headline, ...]
     risks: tuple[Risk, ...]
     curves: tuple[Curve, ...]
     drift: tuple[Drift, ...]
-    errors: tuple[Decision, ...]
-    decisions: tuple[Decision, ...]
+    errors: tuple[Case, ...]
+    decisions: tuple[Case, ...]
+    columns: tuple[Said, ...]
+    decided: tuple[Said, ...]
+    remarks: Mapping[str, Said]
     champion: Champion | None
     span: tuple[datetime, datetime]
     source: Mapping[str, str]
@@ -89,50 +98,69 @@ class Content:
         return all(gate.passed for gate in self.gates)
 
 
-def content_of(fitted: Fitted, folder: Path, source: Mapping[str, str]) -> Content:
+def content_of(
+    fitted: Fitted | FittedOrder | FittedSites,
+    folder: Path,
+    source: Mapping[str, str],
+    changes: FittedEffects | None = None,
+) -> Content:
     """Compute the report of a fit.
 
     Args:
         fitted: Model, predictions of the test and record; its table of features still on the disk.
         folder: Of its bundle, beside those of its rivals.
         source: Which source made it, by tag.
+        changes: What offers change, of a task that asks it.
 
     Raises:
         DataError: The bundle, or the champion's, is not as it was written.
     """
-    record, manifest = fitted.record, read(folder).manifest
-    asked = gates(manifest)
-    drift, money = drift_of(record, manifest), money_of(record, manifest)
+    manifest = read(folder).manifest
+    asked, part = gates(manifest), part_of(fitted, manifest, changes)
     return Content(
-        record=record,
+        record=fitted.record,
         manifest=manifest,
         gates=asked,
         verdict=verdict(asked),
-        money=money,
-        risks=risks_of(record, manifest, fitted.model.task.metrics, money, drift),
-        curves=curves_of(fitted),
-        drift=drift,
-        errors=worst_errors(fitted, manifest),
-        decisions=explained(fitted, manifest),
+        money=part.money,
+        headlines=part.headlines,
+        risks=part.risks,
+        curves=part.curves,
+        drift=drift_of(fitted.record, manifest),
+        errors=part.errors,
+        decisions=part.decisions,
+        columns=part.columns,
+        decided=part.decided,
+        remarks=part.remarks,
         champion=_champion(folder, manifest),
-        span=_span(fitted),
+        span=span_of(fitted),
         source=source,
     )
 
 
-def money_of(record: Record, manifest: Manifest) -> Money:
-    """What the actions earn: of offers by the policy within the budget, elsewhere by the pay-off's own table."""
-    if manifest.effects is not None:
-        instead = Said("sending nothing, within the budget", "不发券（预算内）")
-        model, gain = (
-            Interval(*(manifest.metrics[f"budgeted_{name}_fen_{end}"] for end in ("value", "low", "high")))
-            for name in ("model_value", f"{SEND_NONE}_gain")
-        )
-        return Money(model, gain, instead)
-    constants = {name: figure.value for name, figure in record.money.items() if name.startswith("always_")}
-    best = max(constants, key=lambda name: constants[name]).removeprefix("always_")
-    instead = Said(f"doing “{best}” for all", f"一律 {best}")
-    return Money(record.money["model"], record.money["gain_over_best_constant"], instead)
+def examples(content: Content) -> dict[str, list[dict[str, object]]]:
+    """The decisions that the page explains and the errors that it shows, as plain words, for whoever reads no page."""
+    told = {"decisions": (content.decisions, content.decided), "errors": (content.errors, content.columns)}
+    return {
+        name: [
+            {
+                "row": one.name,
+                **{column.english: cell for column, cell in zip(columns, one.cells, strict=True)},
+                "reasons": [reason.sentence for reason in one.reasons],
+            }
+            for one in cases
+        ]
+        for name, (cases, columns) in told.items()
+    }
+
+
+def part_of(fitted: Fitted | FittedOrder | FittedSites, manifest: Manifest, changes: FittedEffects | None) -> Part:
+    """What depends on the kind of fit."""
+    if isinstance(fitted, FittedSites):
+        return site.part_of(fitted, manifest)
+    if isinstance(fitted, Fitted):
+        return labelled.part_of(fitted, manifest, changes)
+    return order.part_of(fitted, manifest)
 
 
 def _champion(folder: Path, manifest: Manifest) -> Champion | None:
@@ -154,8 +182,3 @@ def _interval(manifest: Manifest, name: str) -> Interval:
     """A figure of a manifest; an end without meaning is absent there."""
     low, high = (manifest.metrics.get(f"{name}_{end}", float("nan")) for end in ("low", "high"))
     return Interval(manifest.metrics[name], low, high)
-
-
-def _span(fitted: Fitted) -> tuple[datetime, datetime]:
-    first = pc.min(pq.read_table(fitted.built.path, columns=["as_of"])["as_of"]).as_py()
-    return first, datetime.fromtimestamp(int(fitted.predictions.as_of.max()) / 1_000_000, UTC)

@@ -24,12 +24,13 @@ _POINTS: Final = 160
 
 @dataclass(frozen=True)
 class Line:
-    """Points joined by a line; a dashed one is what to compare with."""
+    """Points joined by a line, or dots that are not; a dashed line is what to compare with."""
 
     label: Said
     across: tuple[float, ...]
     up: tuple[float, ...]
     dashed: bool = False
+    dots: bool = False
 
 
 @dataclass(frozen=True)

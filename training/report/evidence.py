@@ -10,6 +10,7 @@ import numpy as np
 
 from serving.reasons import Reason, explain
 from training.payoff import chosen_actions, earnings
+from training.report.words import number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,6 +59,11 @@ class Decision:
     outcome: str
     earned_fen: float
     reasons: tuple[Reason, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Chance, action, outcome, and fen earned."""
+        return f"{self.probability:.2%}", self.action, self.outcome, number(self.earned_fen)
 
 
 def drift_of(record: Record, manifest: Manifest) -> tuple[Drift, ...]:

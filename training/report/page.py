@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from training.effect.study import FittedEffects
     from training.pipeline import Fitted
+    from training.ranking_pipeline import FittedOrder
     from training.report.content import Content
     from training.report.risks import Risk
+    from training.sites.pipeline import FittedSites
 
 FILE: Final = "report.html"
 """How the artefact of a run is called."""
 
-_STYLE: Final = """
+PAGE_STYLE: Final = """
 section{margin-bottom:20px}h3{font-size:12.5px;margin:0 0 4px}h3 .zh{font-weight:400;color:var(--soft)}
 figure{margin:0}.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));gap:18px}
 svg.chart{border:1px solid var(--line);border-radius:5px}svg .axis text{font-size:10.5px;fill:var(--soft)}
@@ -35,6 +38,7 @@ ol.risks{margin:0;padding-left:20px}ol.risks li{margin-bottom:5px}ol.risks .zh{c
 section{overflow-x:auto}.report .figures{grid-template-columns:1fr 1fr}.reason{font-size:11.5px;color:var(--soft)}
 .report td .rule{white-space:normal;overflow-wrap:anywhere;display:inline-block;max-width:520px}
 .report .number{white-space:normal}code{font-size:11.5px}summary{cursor:pointer;color:var(--soft)}
+.report td:first-child{min-width:96px}
 @media print{.columns{zoom:1}main{zoom:1}}
 """
 
@@ -47,9 +51,14 @@ class Report:
     opening: str
 
 
-def report(fitted: Fitted, folder: Path, source: Mapping[str, str]) -> Report:
+def report(
+    fitted: Fitted | FittedOrder | FittedSites,
+    folder: Path,
+    source: Mapping[str, str],
+    changes: FittedEffects | None = None,
+) -> Report:
     """The report of a fit; arguments and errors as in `content_of`."""
-    content = content_of(fitted, folder, source)
+    content = content_of(fitted, folder, source, changes)
     return Report(report_page(content), opening(content))
 
 
@@ -58,7 +67,7 @@ def report_page(content: Content) -> str:
     name = f"{content.record.task} {content.manifest.version}"
     return document(
         f"Report of {name}",
-        STYLE + _STYLE,
+        STYLE + PAGE_STYLE,
         element(
             "main",
             _head(content),
@@ -72,9 +81,8 @@ def report_page(content: Content) -> str:
             sections.slices(content),
             sections.attributions(content),
             sections.drift(content),
-            sections.policy(content),
-            sections.told("errors", "Worst errors", "最大误差", content.errors),
-            sections.told("decisions", "Ten decisions explained", "十个决策及理由", content.decisions),
+            sections.errors(content),
+            sections.decisions(content),
             sections.features(content),
             sections.provenance(content),
             class_="report",
@@ -84,11 +92,12 @@ def report_page(content: Content) -> str:
 
 def opening(content: Content) -> str:
     """What a run's note opens with: the verdict, the money and the risks, as Markdown."""
-    money = content.money
+    said = content.remarks.get("money")
     lines = [
         f"**{_plain(content.verdict.english)}**",
         _plain(content.verdict.chinese),
-        f"Fen a row: {spanned(money.model)}; over {money.than.english}: {spanned(money.gain)}",
+        "; ".join(f"{_plain(one.label.english)}: {spanned(one.figure)}" for one in content.headlines),
+        *([_plain(said.english)] if said else []),
         *(f"{place}. {_plain(risk.said.english)}" for place, risk in enumerate(content.risks[:SHOWN], start=1)),
         f"All of it: `{FILE}` among the artifacts.",
     ]
@@ -126,27 +135,19 @@ def _verdict(content: Content) -> Markup:
 
 
 def _figures(content: Content) -> Markup:
-    money = content.money
-    than = both(f"More than {money.than.english}", f"多于{money.than.chinese}")
-    good = "number good" if money.gain.low > 0 else "number bad"
-    return element(
-        "section",
+    moods = {None: "number", True: "number good", False: "number bad"}
+    told = [
         element(
             "div",
-            element("div", both("Expected money, fen a row", "预期收益（分/行）"), class_="label"),
-            element("div", number(money.model.value), class_="number"),
-            element("div", f"95 %: {number(money.model.low)} – {number(money.model.high)}", class_="small"),
-            class_="figure lead",
-        ),
-        element(
-            "div",
-            element("div", than, class_="label"),
-            element("div", number(money.gain.value), class_=good),
-            element("div", f"95 %: {number(money.gain.low)} – {number(money.gain.high)}", class_="small"),
-            class_="figure",
-        ),
-        class_="figures",
-    )
+            element("div", sections.two(one.label), class_="label"),
+            element("div", number(one.figure.value), class_=moods[one.sure]),
+            element("div", f"95 %: {number(one.figure.low)} – {number(one.figure.high)}", class_="small"),
+            class_="figure" if place else "figure lead",
+        )
+        for place, one in enumerate(content.headlines)
+    ]
+    remark = Markup() if content.money else sections.remark(content, "money")
+    return element("section", element("div", *told, class_="figures"), remark)
 
 
 def _risks(risks: tuple[Risk, ...]) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from training.drift import weighted
 from training.record import error_by_chance, relative_error
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from training.export import Manifest
     from training.interval import Interval
-    from training.metrics import Metric
     from training.record import Record
     from training.report.evidence import Drift
     from training.report.words import Said
@@ -30,9 +29,20 @@ BORNE_DRIFT: Final = 0.25
 BORNE_SHARE: Final = 0.5
 """Share of the attributions that one feature may have."""
 ENOUGH_POSITIVES: Final = 100
-JUDGED: Final = "judged"
-"""The slice by how a label came about, which is no group of customers."""
-SEND_NONE: Final = "send_none"
+NO_GROUPS: Final = frozenset({"judged", "folds"})
+"""Slices by how a label came about, or by how rows were held out, which are no groups of customers or stores."""
+
+
+class Deciding(Protocol):
+    """A metric, as risks ask for it."""
+
+    @property
+    def name(self) -> str:
+        """As it appears in the record."""
+
+    @property
+    def greater_is_better(self) -> bool:
+        """Which way is up."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +76,9 @@ class Money:
 
 
 def risks_of(
-    record: Record, manifest: Manifest, metrics: Sequence[Metric], money: Money, drift: Sequence[Drift]
+    record: Record, manifest: Manifest, metrics: Sequence[Deciding], money: Money | None, drift: Sequence[Drift]
 ) -> tuple[Risk, ...]:
-    """Every risk that the figures speak of, worst first."""
+    """Every risk that the figures speak of, worst first; of money where the model takes actions."""
     meanings = {feature.name: feature.meaning for feature in manifest.features}
     found = [
         *_slices(record, metrics[0]),
@@ -76,11 +86,18 @@ def risks_of(
         *_rivals(record, manifest),
         *_concentration(record, meanings),
         *_drift(record, drift),
-        Risk("money", _doubt(money.gain), words.earned(money.gain, money.than)),
     ]
-    positives = record.positives["test"]
-    found.append(Risk("few positives", ENOUGH_POSITIVES / max(positives, 1), words.few(positives)))
+    if money is not None:
+        found.append(money_risk(money))
+    if "test" in record.positives:
+        positives = record.positives["test"]
+        found.append(Risk("few positives", ENOUGH_POSITIVES / max(positives, 1), words.few(positives)))
     return tuple(sorted(found, key=lambda risk: -risk.severity))
+
+
+def money_risk(money: Money) -> Risk:
+    """How unsure it is that the actions earn more than what they stand in for."""
+    return Risk("money", _doubt(money.gain), words.earned(money.gain, money.than))
 
 
 def _calibration(record: Record) -> Iterator[Risk]:
@@ -92,14 +109,14 @@ def _calibration(record: Record) -> Iterator[Risk]:
         yield Risk("calibration", gap / borne, words.off_calibration(gap, said, came))
 
 
-def _slices(record: Record, metric: Metric) -> Iterator[Risk]:
+def _slices(record: Record, metric: Deciding) -> Iterator[Risk]:
     whole, sign = record.metrics[metric.name], 1.0 if metric.greater_is_better else -1.0
     found = []
     for column, parts in record.slices.items():
         for value, figures in parts.items():
             part = figures[metric.name]
             lacks = sign * (whole.value - part.value)
-            if column == JUDGED or not lacks > 0 or not whole.value:
+            if column in NO_GROUPS or not lacks > 0 or not whole.value:
                 continue
             sure = part.high < whole.value if metric.greater_is_better else part.low > whole.value
             said = words.weak_slice(column, value, metric.name, part, whole, sure=sure)

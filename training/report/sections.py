@@ -12,11 +12,11 @@ from training.report.chart import bar, drawing, legend
 from training.report.words import ROWS, Said, metric, number, spanned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from training.interval import Interval
     from training.report.content import Content
-    from training.report.evidence import Decision
+    from training.report.part import Case
 
 TOP: Final = 15
 _FEN_TO_YUAN_A_THOUSAND: Final = 10.0
@@ -35,6 +35,12 @@ def section(name: str, english: str, chinese: str, *parts: str | Markup) -> Mark
 def note(english: str, chinese: str) -> Markup:
     """A remark under a figure."""
     return element("p", both(english, chinese), class_="small")
+
+
+def remark(content: Content, name: str) -> Markup:
+    """What the kind of fit has to say in a section; nothing where it has nothing."""
+    said = content.remarks.get(name)
+    return note(said.english, said.chinese) if said else Markup()
 
 
 def gates(content: Content) -> Markup:
@@ -58,31 +64,37 @@ def curves(content: Content) -> Markup:
         element("figure", element("h3", two(one.title)), drawing(one), legend(one), class_=one.name)
         for one in content.curves
     ]
-    remark = note(
-        "Thresholds are those that follow from the pay-off at the middle stake of the test.",
-        "阈值由收益表在测试集中位金额处推出。",
-    )
-    return section("curves", "Curves", "曲线", element("div", *drawn, class_="charts"), remark)
+    return section("curves", "Curves", "曲线", element("div", *drawn, class_="charts"), remark(content, "curves"))
 
 
 def comparison(content: Content) -> Markup:
     """The model beside the champion and every baseline, with paired gains over the baselines."""
     record = content.record
-    heads = [both("on the test, scored once", "测试集"), *(two(metric(name)) for name in record.metrics)]
-    rows: list[list[str | Markup]] = [[both("model", "模型"), *map(spanned, record.metrics.values())]]
+    shared = [name for name in record.metrics if any(name in figures for figures in record.baselines.values())]
+    names = shared or list(record.metrics)
+    heads = [both("on the test, scored once", "测试集"), *(two(metric(name)) for name in names)]
+    rows: list[list[str | Markup]] = [[both("model", "模型"), *(spanned(record.metrics[name]) for name in names)]]
     parts = [part for part in (content.champion,) if part is not None]
     for champion in parts:
         label = both(f"champion {champion.version}", "现任") if champion.same_data else _elsewhere(champion.version)
-        rows.append([label, *(_figure(champion.figures.get(name)) for name in record.metrics)])
+        rows.append([label, *(_figure(champion.figures.get(name)) for name in names)])
     for champion in (one for one in parts if one.gain is not None):
         label = both("— the model earns more by, fen a row, paired", "— 多赚（分/行，配对）")
-        rows.append([label, _figure(champion.gain), *[""] * (len(record.metrics) - 1)])
+        rows.append([label, _figure(champion.gain), *[""] * (len(names) - 1)])
     for name, figures in record.baselines.items():
-        rows.append([name, *(_figure(figures.get(told)) for told in record.metrics)])
-        gains = (_figure(figures.get(f"gain_{told}")) for told in record.metrics)
+        rows.append([name, *(_figure(figures.get(told)) for told in names)])
+        gains = (_figure(figures.get(f"gain_{told}")) for told in names)
         rows.append([both("— the model is ahead by", "— 领先（配对）"), *gains])
     without = [] if parts else [note("No champion decides yet, or it is this model.", "尚无现任模型。")]
-    return section("comparison", "Beside the champion and baselines", "与现任及基线比较", table(heads, rows), *without)
+    title = ("Beside the champion and baselines", "与现任及基线比较")
+    return section("comparison", *title, table(heads, rows), *without, *_alone(content, names))
+
+
+def _alone(content: Content, names: Sequence[str]) -> list[Markup]:
+    """The figures of the model that no baseline has, such as how often its intervals hold."""
+    left = {name: one for name, one in content.record.metrics.items() if name not in names}
+    heads = [both("of the model alone", "仅模型"), ""]
+    return [table(heads, [[two(metric(name)), spanned(one)] for name, one in left.items()])] if left else []
 
 
 def _elsewhere(version: str) -> Markup:
@@ -96,38 +108,43 @@ def _figure(interval: Interval | None) -> str:
 
 
 def money(content: Content) -> Markup:
-    """What each way to act earns, and who got which action."""
-    record = content.record
+    """What each way to act earns, and who got which action; or why nothing is earned."""
+    record, title = content.record, ("Money and who got which action", "收益与决策")
+    if not record.money:
+        return section("money", *title, remark(content, "money"))
     earned: list[list[str | Markup]] = [
         [name, spanned(one), number(_FEN_TO_YUAN_A_THOUSAND * one.value)] for name, one in record.money.items()
     ]
     heads = [both("action", "决策"), both("fen a row", "每行（分）"), both("¥ per 1,000 rows", "每千行（元）")]
     shares: list[list[str | Markup]] = [[name, spanned(one)] for name, one in record.rates.items()]
-    told = table([both("action of outcome", "各结果所获决策"), both("share", "比例")], shares)
-    return section("money", "Money and who got which action", "收益与决策", table(heads, earned), told)
+    told = table([both("action of outcome", "各结果所获决策"), both("share", "比例")], shares) if shares else Markup()
+    return section("money", *title, table(heads, earned), told, remark(content, "money"))
 
 
 def slices(content: Content) -> Markup:
     """The deciding metric in each slice with its difference to the whole."""
     name, whole = next(iter(content.record.metrics.items()))
-    rows: list[list[str | Markup]] = [
-        [both("all rows", "整体"), "", spanned(whole), "", _figure(content.record.money.get(SLICE_MONEY))]
-    ]
-    for column, parts in content.record.slices.items():
+    title, told = ("Slices and fairness", "分组与公平性"), content.record.slices
+    if not told:
+        return section("slices", *title, remark(content, "slices"))
+    earns = any(SLICE_MONEY in part for parts in told.values() for part in parts.values())
+    rows: list[list[str | Markup]] = [[both("all rows", "整体"), "", spanned(whole), ""]]
+    rows[0] += [_figure(content.record.money.get(SLICE_MONEY))] * earns
+    for column, parts in told.items():
         rows += [
             [
                 *(column, value, _figure(part.get(name)), f"{part[name].value - whole.value:+.3f}"),
-                _figure(part.get(SLICE_MONEY)),
+                *[_figure(part.get(SLICE_MONEY))] * earns,
             ]
             for value, part in parts.items()
         ]
     heads = [both("column", "列"), both("value", "取值"), two(metric(name)), both("beside all", "与整体之差")]
-    heads.append(both("fen a row over the best constant", "比最佳单一决策多赚（分/行）"))
-    remark = note(
+    heads += [both("fen a row over the best constant", "比最佳单一决策多赚（分/行）")] * earns
+    fair = note(
         "The fourth column is what one group gets otherwise than all; a precision also hangs on the group's own rate.",
         "第四列为各组与整体之差；精确率还取决于该组自身的比例。",
     )
-    return section("slices", "Slices and fairness", "分组与公平性", table(heads, rows), remark)
+    return section("slices", *title, table(heads, rows), remark(content, "slices") or fair)
 
 
 def attributions(content: Content) -> Markup:
@@ -146,44 +163,38 @@ def attributions(content: Content) -> Markup:
 
 def drift(content: Content) -> Markup:
     """What moved most since the rows that were learned from."""
+    if not content.drift:
+        return section("drift", "Drift", "漂移", remark(content, "drift"))
     rows = [[one.meaning, number(one.index)] for one in content.drift[:TOP]]
-    remark = note(
+    bounds = note(
         "Population stability index of the rows learned from against the test: look from 0.1, act from 0.25.",
         "训练行与测试集的群体稳定性指数：0.1 起留意，0.25 起处理。",
     )
-    return section("drift", "Drift", "漂移", table([both("feature", "特征"), "PSI"], rows), remark)
+    return section("drift", "Drift", "漂移", table([both("feature", "特征"), "PSI"], rows), bounds)
 
 
-def policy(content: Content) -> Markup:
-    """How offers are decided, where the rows below are not decided as live."""
-    if content.manifest.effects is None:
-        return Markup()
-    return note(
-        "Offers go out by the policy of their effects; the rows below are decided by the chance of redemption alone.",
-        "线上发券按增益策略决定；以下各行仅按核销概率决定。",
-    )
+def errors(content: Content) -> Markup:
+    """Where it was most wrong, from either side."""
+    return _told(content, "errors", Said("Worst errors", "最大误差"), content.errors, content.columns)
 
 
-def told(name: str, english: str, chinese: str, decisions: Iterable[Decision]) -> Markup:
+def decisions(content: Content) -> Markup:
+    """Ten rows of the test, explained."""
+    title = Said("Ten decisions explained", "十个决策及理由")
+    return _told(content, "decisions", title, content.decisions, content.decided)
+
+
+def _told(content: Content, name: str, title: Said, cases: Iterable[Case], columns: Iterable[Said]) -> Markup:
     """Rows of the test with what was done and why; nobody can be known by them."""
     rows = [
         [
             joined((element("code", one.name), *(_reason(said.sentence, said.sentence_zh) for said in one.reasons))),
-            f"{one.probability:.2%}",
-            one.action,
-            one.outcome,
-            number(one.earned_fen),
+            *one.cells,
         ]
-        for one in decisions
+        for one in cases
     ]
-    heads = [
-        both("row (hashed) and why", "行（哈希）与理由"),
-        both("chance", "概率"),
-        both("action", "决策"),
-        both("came true", "实际"),
-        both("fen", "收益（分）"),
-    ]
-    return section(name, english, chinese, table(heads, rows))
+    heads = [both("row (hashed) and why", "行（哈希）与理由"), *map(two, columns)]
+    return section(name, title.english, title.chinese, table(heads, rows), remark(content, name))
 
 
 def _reason(english: str, chinese: str | None) -> Markup:

@@ -26,6 +26,19 @@ METRICS: Final = {
     "roc_auc": Said("chance that a yes is ranked above a no", "排序正确概率（AUC）"),
     "log_loss": Said("mean surprise of the chances", "对数损失"),
     "brier": Said("mean squared error of the chances", "布里尔分数"),
+    "mape": Said("mean error as a share of sales", "平均相对误差"),
+    "rmse_log": Said("error of the logarithm (RMSE)", "对数误差"),
+    "rank_correlation": Said("rank correlation with sales", "秩相关"),
+    "error_fen": Said("mean error, fen a store and year", "平均误差（分/店/年）"),
+    "coverage_80": Said("share inside the 80 % interval", "80 % 区间覆盖"),
+    "coverage_90": Said("share inside the 90 % interval", "90 % 区间覆盖"),
+    "width_80": Said("width of the 80 % interval, of the forecast", "80 % 区间宽度"),
+    "width_90": Said("width of the 90 % interval, of the forecast", "90 % 区间宽度"),
+    "moran_of_residuals": Said("how misses of neighbours are alike (Moran's I)", "误差空间自相关"),
+}
+_OF_LISTS: Final = {
+    "recall_at_": Said("share found in the first {places}", "前 {places} 位召回率"),
+    "ndcg_at_": Said("NDCG of the first {places}", "前 {places} 位 NDCG"),
 }
 
 ROWS: Final = {
@@ -42,6 +55,10 @@ def metric(name: str) -> Said:
     if name.startswith("tpr_at_fpr_"):
         rate = float(name.removeprefix("tpr_at_fpr_"))
         return Said(f"share found while {rate:.3g} of the others are disturbed", f"误伤率 {rate:.3g} 时的召回率")
+    for start, said in _OF_LISTS.items():
+        if name.startswith(start):
+            places = name.removeprefix(start)
+            return Said(said.english.format(places=places), said.chinese.format(places=places))
     return METRICS.get(name, Said(name, name))
 
 
@@ -120,6 +137,28 @@ def earned(gain: Interval, than: Said) -> Said:
         f"Its actions earn {surely}more than {than.english}: {spanned(gain)} fen a row",
         f"其决策{surely_zh}多于{than.chinese}：每行 {spanned(gain)} 分",
     )
+
+
+def coverage(level: int, held: Interval) -> Said:
+    """How much less an interval holds than it says."""
+    return Said(
+        f"Its {level} % intervals hold {held.value:.0%} of the stores [{held.low:.0%}, {held.high:.0%}]",
+        f"{level} % 区间仅覆盖 {held.value:.0%} 的门店 [{held.low:.0%}, {held.high:.0%}]",
+    )
+
+
+def together(moran: Interval) -> Said:
+    """How much alike the misses of neighbouring stores are."""
+    return Said(
+        f"What it misses lies together on the map: Moran's I {moran.value:.2f}, by chance {moran.low:.2f} to "
+        f"{moran.high:.2f}; something about neighbourhoods is overlooked",
+        f"误差在地图上成片：Moran's I {moran.value:.2f}，随机为 {moran.low:.2f} 至 {moran.high:.2f}，尚有周边因素未计",
+    )
+
+
+def few_stores(stores: int) -> Said:
+    """How little the stores say."""
+    return Said(f"Only {stores:,} stores were learned from and judged on", f"仅有 {stores:,} 家门店可供学习与评估")
 
 
 def few(positives: int) -> Said:

@@ -14,24 +14,35 @@ from training.sites.release import refuse_company, refuse_later_surroundings, re
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from pathlib import Path
 
     import pyarrow as pa
 
     from data.sources import DataSet
     from data.steps import Steps
+    from training.provenance import Provenance
     from training.sites.pipeline import FittedSites
     from training.sites.task import SiteTask
 
 ASKED = ("site_id", "lat", "lon", "format", "area_m2", "rent_fen", "opening_cost_fen")
 
 
-def fit_and_release(
-    task: SiteTask, data_set: DataSet, checked: int, *, home: Path, seed: int, steps: Steps
+def fit_and_release(  # noqa: PLR0913 - what a command says, and the run that is made again
+    task: SiteTask,
+    data_set: DataSet,
+    checked: int,
+    *,
+    home: Path,
+    seed: int,
+    steps: Steps,
+    earlier: Provenance | None = None,
+    moment: datetime | None = None,
 ) -> tuple[FittedSites, Released, dict[str, float]]:
     """Fit and judge, prove the features, and export; gives the proofs as figures too.
 
-    `checked` rows of the data keep their contracts.
+    `checked` rows of the data keep their contracts; of an `earlier` run that is made again, moment and measurements are
+    taken as they were; else the version names the `moment`, or that of the export.
 
     Raises:
         GateRefused: A feature knew what came later or depends on company, or the service would say something else.
@@ -50,7 +61,8 @@ def fit_and_release(
             "replay/values": float(replayed.values),
             "replay/mismatches": float(replayed.mismatches),
         }
-        bundle = release_sites(fitted, bundles(home), proofs=proofs)
+        moment, measured = (earlier.moment, earlier.measured) if earlier else (moment, None)
+        bundle = release_sites(fitted, bundles(home), moment, proofs, measured)
         step.rows = bundle.manifest.parity.rows + bundle.manifest.parity.edge_rows
     apart = bundle.manifest.site.parity if bundle.manifest.site else math.nan
     return fitted, Released(bundle, bundle.folder), {**bundle.manifest.metrics, "parity/log_revenue": apart}

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 NEIGHBOURS = 6
 """How many nearest stores Moran's I looks at."""
 
-SMALLER_IS_BETTER = ("mape", "rmse_log")
+SMALLER_IS_BETTER = ("mape", "rmse_log", "error_fen")
+SMALLEST_SLICE = 20
+FEWEST_STRETCHES = 3
 
 
 def compare_sites(
@@ -65,6 +67,42 @@ def coverages(log_revenue: Floats, held: HeldOut, draws: Floats) -> dict[str, In
     return found
 
 
+def sliced_sites(
+    log_revenue: Floats,
+    held: HeldOut,
+    units: NDArray[np.int64],
+    columns: Mapping[str, NDArray[np.object_]],
+    seed: int,
+) -> dict[str, dict[str, dict[str, Interval]]]:
+    """The model's figures of the stores of each value of each column, such as city and format.
+
+    Values of too few stores, or of too few stretches of town to say how sure a figure is, are left out; so is a column
+    in which all that is left is all there is.
+
+    Args:
+        log_revenue: Logarithm of what each store sells in a year, shape (stores,).
+        held: What the model said.
+        units: Stretch of town of each store; what is drawn.
+        columns: By name, the value of each store; None where it is unknown.
+        seed: Where chance starts.
+    """
+    found: dict[str, dict[str, dict[str, Interval]]] = {}
+    for name, values in columns.items():
+        known = sorted({str(one) for one in values if one is not None})
+        inside = {value: values == value for value in known}
+        told = {
+            value: rows
+            for value, rows in inside.items()
+            if rows.sum() >= SMALLEST_SLICE and len(np.unique(units[rows])) >= FEWEST_STRETCHES and not rows.all()
+        }
+        if told:
+            found[name] = {
+                value: compare_sites(log_revenue[rows], {"model": part.revenue_fen}, part, units[rows], seed)["model"]
+                for value, rows, part in ((value, rows, held.at(rows)) for value, rows in told.items())
+            }
+    return found
+
+
 def moran(values: Floats, lat: Floats, lon: Floats, generator: np.random.Generator) -> Interval:
     """Moran's I of values over each store's nearest stores; near 0 where no neighbourhood was overlooked.
 
@@ -99,14 +137,15 @@ def people_rule(
 
 
 def _figures(log_revenue: Floats, forecast: Floats, draws: Floats) -> dict[str, Floats]:
-    """MAPE, RMSE of the logarithm and rank correlation, one value a draw."""
-    total = draws.sum(axis=1)
-    share = np.abs(forecast / np.exp(log_revenue) - 1)
+    """MAPE, RMSE of the logarithm, rank correlation and mean error in fen a year, one value a draw."""
+    total, revenue = draws.sum(axis=1), np.exp(log_revenue)
+    share = np.abs(forecast / revenue - 1)
     squared = (np.log(forecast) - log_revenue) ** 2
     return {
         "mape": draws @ share / total,
         "rmse_log": np.sqrt(draws @ squared / total),
         "rank_correlation": np.array([_rank_correlation(log_revenue, forecast, one) for one in draws]),
+        "error_fen": draws @ np.abs(forecast - revenue) / total,
     }
 
 

@@ -17,7 +17,7 @@ from training.export import Gravity, SiteFeatures, demand_of, own, rivals_ever, 
 from training.record import Record, Search
 from training.sites.folds import random_folds, spatial_folds
 from training.sites.gravity import Books, calibrate, strengthened
-from training.sites.judging import compare_sites, moran, people_rule
+from training.sites.judging import compare_sites, moran, people_rule, sliced_sites
 from training.sites.radius import widths
 from training.sites.study import fit_sites, held_out, known_stores
 from training.sites.target import HALF_A_MONTH, days_of, presence, yearly_sales
@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from training.sites.study import Fitted, HeldOut
     from training.sites.target import YearlySales
     from training.sites.task import SiteTask
+    from training.tune import Trial
 
     Floats = NDArray[np.float64]
 
 PEOPLE = "population_1000m"
 RULE = "people_within_1km"
 MAPS = ("cells", "places", "stores")
+SLICES = ("city", "format")
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,11 @@ class FittedSites:
     model: Forecaster
     predictions: Forecasts
     record: Record
+
+    @property
+    def tried(self) -> tuple[Trial, ...]:
+        """Nothing: weights and penalties are found in closed form, not searched for."""
+        return ()
 
 
 def ground_of(task: SiteTask, tables: Mapping[str, pa.Table]) -> Ground:
@@ -246,6 +253,9 @@ def _record(  # noqa: PLR0913, PLR0917 - a record is made of exactly these
     model["moran_of_residuals"] = moran(truth - held.blend, ground.lat, ground.lon, generator)
     weights = dict(zip(("ridge", "trees", "analogs"), fitted.model.weights, strict=True))
     closed = days_of(ground.rows, "closed_on") < ground.as_of
+    columns = {
+        name: np.array(ground.rows[name].to_pylist(), object) for name in SLICES if name in ground.rows.column_names
+    }
     return Record(
         task=task.name,
         seed=seed,
@@ -271,7 +281,10 @@ def _record(  # noqa: PLR0913, PLR0917 - a record is made of exactly these
         money={},
         rates={},
         calibration=(),
-        slices={"folds": {"spatial": model, "random": at_random}},
+        slices={
+            "folds": {"spatial": model, "random": at_random},
+            **sliced_sites(truth, held, folds.fold, columns, seed),
+        },
         attributions=_attributions(fitted, ground),
     )
 

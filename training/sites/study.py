@@ -54,6 +54,11 @@ class HeldOut:
         """The mean forecast, fen a year."""
         return np.exp(self.blend) * self.smearing
 
+    def at(self, stores: NDArray[np.bool_]) -> HeldOut:
+        """What was said of some of the stores."""
+        ends = {level: (low[stores], high[stores]) for level, (low, high) in self.intervals.items()}
+        return HeldOut(self.blend[stores], self.members[stores], self.smearing[stores], ends)
+
 
 @dataclass(frozen=True)
 class Fitted:

@@ -47,6 +47,7 @@ class SiteTask:
         features: What is known of a site; formats and further columns of `cells` are added by the data.
         example: Data that show what it does.
         walked: Whether `shepherd run` walks it without being asked for it by name.
+        file: The Python file outside this repository that declares it; empty for those that ship.
     """
 
     name: str
@@ -59,6 +60,7 @@ class SiteTask:
     features: FeatureSet = PLACE
     example: Example | None = None
     walked: bool = True
+    file: str = ""
 
     @property
     def rows(self) -> Rows:

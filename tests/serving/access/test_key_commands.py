@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,9 +43,18 @@ def test_every_command_speaks_json(tmp_path: Path) -> None:
     assert set(made) == {"name", "key"}
 
     assert json.loads(said("list", "--file", file, "--json")) == {
-        "keys": [{"name": "crm", "scopes": ["batch"], "rate": 1000.0, "burst": 7}]
+        "keys": [{"name": "crm", "scopes": ["batch"], "rate": 1000.0, "burst": 7, "until": None}]
     }
     assert json.loads(said("remove", "crm", "--file", file, "--json")) == {"removed": "crm"}
+
+
+def test_a_key_may_end_by_itself(tmp_path: Path) -> None:
+    said("add", "agency", "--scope", "batch", "--days", 90, "--home", tmp_path)
+
+    (key,) = json.loads(said("list", "--home", tmp_path, "--json"))["keys"]
+    left = datetime.fromisoformat(key["until"]) - datetime.now(UTC)
+    assert timedelta(days=89, hours=23) < left <= timedelta(days=90)
+    assert ", until " in said("list", "--home", tmp_path)
 
 
 def test_what_cannot_be_made_is_said(tmp_path: Path) -> None:

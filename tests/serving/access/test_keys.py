@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -125,6 +126,20 @@ def test_each_key_has_a_rate_of_its_own() -> None:
     assert keys.allowed(bearer(other), "score") == Grant("fast")
     clock.now = 2.0
     assert keys.allowed(bearer(one), "score") == Grant("slow")
+
+
+def test_a_key_that_has_ended_is_none() -> None:
+    today = Clock()
+    made, key = new_key("agency", ["batch"], until=datetime(1970, 1, 1, 0, 1, tzinfo=UTC))
+    keys = Keys([made], today=today)
+
+    assert keys.allowed(bearer(key), "batch") == Grant("agency")
+    today.now = 60.0
+    found = keys.allowed(bearer(key), "batch")
+
+    assert isinstance(found, Refusal)
+    assert (found.status, found.reason) == (401, "key")
+    assert "time is over" in found.found
 
 
 def test_what_is_no_key_to_be_made_is_refused_at_once() -> None:

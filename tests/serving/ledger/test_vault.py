@@ -52,6 +52,18 @@ def test_aliases_of_different_values_and_kinds_differ(vault):
     assert len(aliases) == 20_000
 
 
+def test_more_members_than_are_remembered_keep_their_keys(vault, store, monkeypatch):
+    monkeypatch.setattr("serving.ledger.vault._MEMBERS_CACHED", 4)
+    names = [f"member {number}" for number in range(20)]
+    for name in names:
+        store.keep(vault, vault.member(name))
+    keys = [vault.member(name).alias for name in names]
+
+    assert [vault.member(name).alias for name in reversed(names)] == keys[::-1]
+    assert [vault.of_alias(alias).alias for alias in keys] == keys
+    assert len(vault._members) <= 4 >= len(vault._by_alias)
+
+
 def test_identities_and_digests_are_keyed(vault):
     other = Vault(bytes(32), Store())
     assert len({vault.identity("scans", "1"), vault.identity("orders", "1"), other.identity("scans", "1")}) == 3

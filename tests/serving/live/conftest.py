@@ -155,7 +155,6 @@ class Server:
             self.port = probe.getsockname()[1]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SHEPHERD_")}
         environment |= {
-            "SHEPHERD_HOME": str(settings.home),
             "SHEPHERD_BUNDLES": str(settings.bundles),
             "SHEPHERD_TABLES": str(settings.tables),
             "SHEPHERD_SECRET": SECRET,
@@ -163,16 +162,8 @@ class Server:
             "OMP_NUM_THREADS": "1",
             **variables,
         }
-        command = [
-            *within,
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "--factory",
-            "serving.app:create_app",
-            "--port",
-            str(self.port),
-        ]
+        words = ["serve", "--home", str(settings.home), "--port", str(self.port)]
+        command = [*within, sys.executable, "-m", "shepherd", *words]
         self.said = settings.home / f"said-{self.port}"
         with self.said.open("wb") as said:
             self.process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)  # noqa: S603 - ours

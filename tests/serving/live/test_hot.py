@@ -139,7 +139,7 @@ def test_the_openapi_page_says_what_is_read_and_answered(settings: Settings) -> 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(settings: Settings, scans: list[ScanBody]) -> None:
     async def ask(app: FastAPI, client: httpx.AsyncClient) -> list[httpx.Response]:
         live: LiveService = app.state.live
-        live.desk._limit = 4
+        live.desk.admission.most = 4
         asked = [client.post(PATH, content=encoded(scan), headers=JSON) for scan in scans[:40]]
         return list(await asyncio.gather(*asked))
 
@@ -200,7 +200,7 @@ def test_without_a_model_of_scans_they_are_not_found_and_no_log_is_made(settings
             (await client.post(PATH, content=b"{}", headers=JSON)).status_code,
             (await client.post("/v1/events", json={})).status_code,
             (await client.get("/v1/decisions/x")).status_code,
-            (await client.post("/v1/models/fraud/load")).status_code,
+            (await client.post("/v1/models/none/load")).status_code,
         ]
 
     statuses = during(settings.model_copy(update={"scan_task": "none"}), ask)

@@ -90,3 +90,20 @@ def test_rows_of_events_count_once_and_move_later_features(settings: Settings, s
     assert told[2][1]["error"]["problems"][0]["where"] == "body.scan_labels.0"
     assert features["member_payout_count_30d"] == 1.0
     assert features["device_verdict_count_wool_30d"] == 1.0
+
+
+def test_every_request_has_its_line_also_at_a_stop(settings: Settings, scans: list[ScanBody]) -> None:
+    bodies = [encoded(scan) for scan in scans[:30]]
+
+    with Server(settings) as server:
+        heard = server.ask(bodies)
+        server.stop(signal.SIGTERM)
+        lines = [json.loads(line) for line in server.said.read_text().splitlines()]
+
+    told = [line for line in lines if line.get("route") == "/v1/scans/score"]
+    assert len(heard.recorded) == 30
+    assert {line["decision_id"] for line in told} == {
+        json.loads(body)["decision_id"] for body in heard.recorded.values()
+    }
+    assert [line["message"] for line in lines].index("Shutting down") > 0
+    assert all(set(line) >= {"time", "level", "logger", "message", "method", "status", "seconds"} for line in told)

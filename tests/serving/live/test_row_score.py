@@ -64,6 +64,21 @@ def test_a_row_gets_what_a_batch_says_of_it(scorer: Scorer) -> None:
     assert len({one["action"] for one in batch}) > 1
 
 
+def test_a_row_does_not_hang_on_the_rows_that_came_with_it(scorer: Scorer) -> None:
+    quick = RowScorer(scorer)
+    bodies = [json.dumps(named(scorer, row)).encode() for row in drawn(scorer, 70)]
+    bodies[3], bodies[30] = b"{", b'{"member_scan_count_1h": 1}'
+
+    found = quick.answers(bodies)
+
+    assert found[3] is found[30] is None
+    assert [one for one in found if one] == [
+        quick.answer(body) for place, body in enumerate(bodies) if place not in {3, 30}
+    ]
+    assert quick.answers([]) == []
+    assert quick.answers([b"{"]) == [None]
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -1,22 +1,28 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import shutil
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Self
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self
 
+import msgspec
 import pytest
 
+from serving.stream.service import StreamService
 from tests.serving.live.conftest import Server, bundles, scans, world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from serving.ledger.vault import KeyRow
+    from serving.live.bodies import ScanBody
     from serving.settings import Settings
 
 __all__ = ["bundles", "scans", "world"]
@@ -107,3 +113,48 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
         pytest.skip("neither valkey-server nor redis-server is installed")
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@asynccontextmanager
+async def scorer(chosen: Settings) -> AsyncIterator[StreamService]:
+    live = StreamService.open(chosen)
+    try:
+        await until(lambda: not live.obstacle)
+        yield live
+    finally:
+        await live.close()
+
+
+async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+async def told(live: StreamService, scan: ScanBody) -> tuple[dict[str, Any], float]:
+    """What is answered, and after how many seconds."""
+    began = time.perf_counter()
+    answered = await live.desk.score(scan)
+    assert answered.status == 200, answered
+    return json.loads(answered.body), time.perf_counter() - began
+
+
+async def recorded(live: StreamService, scan: ScanBody) -> dict[str, Any]:
+    """Asks until it is recorded."""
+    end = time.monotonic() + 20
+    while not (said := (await told(live, scan))[0])["recorded"]:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
+    return said
+
+
+def features(live: StreamService, said: dict[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = json.loads(live.decision(said["decision_id"])[1])["features"]
+    return found
+
+
+def alike(scans: list[ScanBody], count: int) -> list[ScanBody]:
+    """Scans of one member by one device, of which each sees those before it."""
+    scan = next(one for one in scans if one.member_id and one.device_id)
+    return [msgspec.structs.replace(scan, scan_id=f"alike-{number}") for number in range(count)]

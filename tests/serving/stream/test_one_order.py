@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import time
 import urllib.request
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -23,9 +24,12 @@ from data.logs import LOGS
 from data.sources import open_folder
 from features import batch
 from serving.ledger.ledger import Ledger
+from serving.ledger.record import decode_record
 from serving.ledger.replay import replay
 from serving.ledger.vault import Vault
 from serving.settings import Settings
+from serving.stream.keeping import FOLDER
+from serving.stream.refresh import refresh
 from serving.stream.script import STREAM
 from tests.serving.live.conftest import SECRET, ask, encoded
 from tests.serving.stream.conftest import NoStore, StreamServer
@@ -99,6 +103,20 @@ def decision(server: StreamServer, decision_id: str) -> dict[str, Any]:
     return found
 
 
+def decided(homes: list[Path], ids: list[str]) -> list[dict[str, Any]]:
+    """Decisions as the scorers' own logs hold them."""
+    ledgers = [Ledger.read(home / "ledger", SECRET) for home in homes]
+    found = []
+    for one in ids:
+        record = next(kept.record for ledger in ledgers if (kept := ledger.find(bytes.fromhex(one))) and kept.record)
+        decoded = decode_record(record)
+        features = np.frombuffer(decoded.features, np.float32).astype(float).tolist()
+        found.append({"request": decoded.request, "features": dict(zip(TASK.features.names, features, strict=True))})
+    for ledger in ledgers:
+        ledger.close()
+    return found
+
+
 def expected(
     world: Path, tables: Path, scans: list[ScanBody], told: dict[str, Any], seen: dict[bytes, int]
 ) -> pa.Table:
@@ -130,37 +148,63 @@ def expected(
         return batch.compute(TASK.features, connection, connection.sql(query).to_arrow_table())
 
 
+def let_go(chosen: list[Settings], redis_server: RedisServer) -> list[Any]:
+    """What the stream has, of which it lets go: each scorer has it on its disk, and the newcomer a copy of one's."""
+    time.sleep(1.1)  # until it is older than this very second
+    raw = redis.Redis(port=redis_server.port).xrange(STREAM)
+    done = []
+    for one in chosen[:3]:
+        ledger = Ledger.read(one.ledger, SECRET)
+        done.append(refresh(redis_server.url, ledger, TASK.features, 1e-9))
+        ledger.close()
+    assert done[2].trimmed > 0.9 * len(raw)
+    chosen[3].ledger.mkdir(parents=True)
+    shutil.copytree(chosen[1].ledger / FOLDER, chosen[3].ledger / FOLDER)
+    return raw
+
+
+@pytest.mark.parametrize("trimmed", [False, True], ids=["whole", "trimmed"])
 def test_three_scorers_answer_what_batch_says_of_their_one_order(
-    bundles: Path, world: Path, tables: Path, scans: list[ScanBody], redis_server: RedisServer, tmp_path: Path
+    bundles: Path,
+    world: Path,
+    tables: Path,
+    scans: list[ScanBody],
+    redis_server: RedisServer,
+    tmp_path: Path,
+    trimmed: bool,
 ) -> None:
-    sent = scans[:SCANS]
+    sent = scans[: SCANS // 2 if trimmed else SCANS]
     rounds, rows, told = story(sent, np.random.default_rng(11))
     homes = [tmp_path / f"scorer-{number}" for number in range(4)]
     chosen = [Settings(home=home, bundles=bundles, tables=tables, secret=SECRET, deadline_ms=20_000) for home in homes]
     bodies = [(0, encoded(scan)) for scan in sent]
     with ExitStack() as stack:
         servers = [stack.enter_context(StreamServer(one, redis_server)) for one in chosen[:3]]
-        first, done = [], []
+        first, done, gone = [], [], []
         for number, (scanned, events) in enumerate(zip(rounds, rows, strict=True)):
             first += spread(servers, scanned)
             done += spread(servers, events, "/v1/events")
             if number == 0:  # killed, and back from the stream alone
                 servers[1].stop(signal.SIGKILL)
                 servers[1] = stack.enter_context(StreamServer(chosen[1], redis_server))
+            if number == 1 and trimmed:
+                gone = let_go(chosen, redis_server)
             if number == 1:  # told to stop, and back from its snapshot; and one who was never there before
                 servers[0].stop()
                 servers[0] = stack.enter_context(StreamServer(chosen[0], redis_server))
                 servers[2] = stack.enter_context(StreamServer(chosen[3], redis_server))
-        again = [spread([server], bodies) for server in servers]
-        changed = spread([servers[1]], [(0, encoded(sent[0], prize_fen=sent[0].prize_fen + 1))])
-        said = [json.loads(body) for _, body in first]
-        assert [one for one in said if not one["recorded"]] == []
+        mine = 2 * len(sent) // 3 if trimmed else 0  # before that the stream has forgotten them, and each scorer counts
+        again = [spread([server], bodies[mine:]) for server in servers]
+        changed = spread([servers[1]], [(0, encoded(sent[-1], prize_fen=sent[-1].prize_fen + 1))])
+        assert [body for _, body in first if not json.loads(body)["recorded"]] == []
         ids = [json.loads(answer)["decision_id"] for _, answer in first]
-        kept = [decision(servers[place % 3], one) for place, one in enumerate(ids)]
+        asked = servers if not trimmed else ()
+        kept = [decision(servers[place % 3], one) for place, one in enumerate(ids)] if asked else decided(homes, ids)
     raw = redis.Redis(port=redis_server.port).xrange(STREAM)
+    raw = [*gone, *(entry for entry in raw if entry not in gone)]
     seen = {fields[b"i"]: int(fields[b"t"]) for _, fields in raw}
     assert {status for status, _ in done} == {200}
-    assert again == [first, first, first]
+    assert again == [first[mine:]] * 3
     assert changed[0][0] == 409
     instants = [int(fields[b"t"]) for _, fields in raw]
     assert instants == sorted(set(instants))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -17,9 +16,9 @@ from serving.stream.forget import forget
 from serving.stream.script import STREAM
 from serving.stream.service import StreamService
 from tests.serving.live.conftest import SECRET
+from tests.serving.stream.conftest import alike, features, recorded, scorer, told, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from serving.live.bodies import ScanBody
@@ -72,48 +71,9 @@ class Proxy:
         writer.close()
 
 
-@asynccontextmanager
-async def scorer(chosen: Settings) -> AsyncIterator[StreamService]:
-    live = StreamService.open(chosen)
-    try:
-        await until(lambda: not live.obstacle)
-        yield live
-    finally:
-        await live.close()
-
-
 def behind(proxy: Proxy, chosen: Settings) -> AbstractAsyncContextManager[StreamService]:
     """A scorer that asks by way of a proxy."""
     return scorer(chosen.model_copy(update={"state": proxy.url}))
-
-
-async def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.01)
-
-
-async def told(live: StreamService, scan: ScanBody) -> tuple[dict[str, Any], float]:
-    """What is answered, and after how many seconds."""
-    began = time.perf_counter()
-    answered = await live.desk.score(scan)
-    assert answered.status == 200, answered
-    return json.loads(answered.body), time.perf_counter() - began
-
-
-async def recorded(live: StreamService, scan: ScanBody) -> dict[str, Any]:
-    """Asks until it is recorded."""
-    end = time.monotonic() + 20
-    while not (said := (await told(live, scan))[0])["recorded"]:
-        assert time.monotonic() < end
-        await asyncio.sleep(0.02)
-    return said
-
-
-def features(live: StreamService, said: dict[str, Any]) -> dict[str, float]:
-    found: dict[str, float] = json.loads(live.decision(said["decision_id"])[1])["features"]
-    return found
 
 
 @pytest.fixture
@@ -121,12 +81,6 @@ def chosen(bundles: Path, world: Path, tmp_path: Path, redis_server: RedisServer
     return Settings(
         home=tmp_path, bundles=bundles, tables=world, secret=SECRET, deadline_ms=DEADLINE_MS, state=redis_server.url
     )
-
-
-def alike(scans: list[ScanBody], count: int) -> list[ScanBody]:
-    """Scans of one member by one device, of which each sees those before it."""
-    scan = next(one for one in scans if one.member_id and one.device_id)
-    return [msgspec.structs.replace(scan, scan_id=f"alike-{number}") for number in range(count)]
 
 
 def test_without_redis_the_answer_is_degraded_and_all_is_well_once_it_is_back(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from data.errors import DataError, GateRefused, UsageError
-from serving.bundle import head_file, read
+from serving.bundle import read
 from serving.effects import OfferValues, head_scorer
+from serving.manifest import head_file
 from serving.scorer import Scorer
 from training.effect.release import BASKET, TOP_UP, USUAL, release_effects, value_gap
 from training.effect.study import MODEL, fit_effects

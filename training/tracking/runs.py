@@ -1,0 +1,74 @@
+"""One run from its beginning to its registered model."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.tracking.killed import owner, take_back
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from mlflow import MlflowClient
+
+    from training.pipeline import Fitted
+    from training.ranking_pipeline import FittedOrder
+    from training.sites.pipeline import FittedSites
+    from training.tracking.stores import Store
+
+EXPERIMENT = "shepherd-{task}"
+BUNDLE = "shepherd.bundle"
+SERVING_PACKAGES = ("numpy", "onnxruntime")
+
+
+def experiment_of(tracked: MlflowClient, where: Store, task: str) -> str:
+    """The experiment of a task, made where there is none."""
+    name = EXPERIMENT.format(task=task)
+    found = tracked.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    location = None if where.artifacts is None else f"{where.artifacts}/{task}"
+    return str(tracked.create_experiment(name, artifact_location=location))
+
+
+@contextmanager
+def run(tracked: MlflowClient, experiment: str, name: str, commit: Mapping[str, str]) -> Iterator[str]:
+    """A run that ends as FINISHED; or as FAILED and with nothing registered, if what is inside fails."""
+    run_id = str(tracked.create_run(experiment, run_name=name, tags={**owner(), **commit}).info.run_id)
+    try:
+        yield run_id
+    except BaseException:
+        take_back(tracked, run_id, experiment)
+        tracked.set_terminated(run_id, "FAILED")
+        raise
+    tracked.set_terminated(run_id, "FINISHED")
+
+
+def register(
+    tracked: MlflowClient, run_id: str, task: str, fitted: Fitted | FittedOrder | FittedSites, bundle: Path
+) -> str:
+    """Log the ONNX model to the run and register it, tagged with its bundle when it is whole; gives its version."""
+    import mlflow  # noqa: PLC0415 - as above
+    import onnx  # noqa: PLC0415 - beside the only place that needs it
+    from mlflow.models import infer_signature  # noqa: PLC0415 - as above
+
+    name = EXPERIMENT.format(task=task)
+    example = np.nan_to_num(fitted.predictions.matrix[:1]).astype(np.float64)
+    with mlflow.start_run(run_id=run_id):
+        logged = mlflow.onnx.log_model(
+            onnx.load(bundle / "model.onnx"),
+            name="model",
+            registered_model_name=name,
+            signature=infer_signature(example, fitted.predictions.output[:1]),
+            input_example=example,
+            onnx_execution_providers=["CPUExecutionProvider"],
+            pip_requirements=[f"{package}=={metadata.version(package)}" for package in SERVING_PACKAGES],
+        )
+    version = str(logged.registered_model_version)
+    tracked.set_model_version_tag(name, version, BUNDLE, bundle.name)
+    return version
