@@ -24,8 +24,8 @@ import numpy as np
 
 from benchmarks.shown import as_dicts, print_fitted
 from data.journey import complete_journey
+from training.bundles import read
 from training.dataset import examples
-from training.export import read
 from training.interval import Resampling
 from training.ranking_metrics import compare_lists
 from training.ranking_pipeline import fit_order

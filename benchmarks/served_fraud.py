@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from data.world.example import small_world
-from training.export import export, point
+from training.bundles import point
+from training.export import export
 from training.pipeline import fit
 from training.tasks.fraud import TASK
 

@@ -32,15 +32,17 @@ from training.journey import make
 from training.provenance import provenance
 from training.reconcile import reconcile
 from training.registry import challenge, promote
-from training.tracking import BUNDLE, EXPERIMENT, client, store, track
+from training.tracking.runs import BUNDLE, EXPERIMENT
 from training.tracking.snapshot import snapshot
+from training.tracking.stores import client, store
+from training.tracking.tracked import track
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from data.sources import DataSet
     from training.task import AnyTask
-    from training.tracking import Tracked
+    from training.tracking.tracked import Tracked
 
 RUNS: Final = 500
 MOST_SECONDS: Final = 3.0

@@ -32,7 +32,7 @@ from training.sites.release import release_sites
 from training.tasks.site import TASK
 
 if TYPE_CHECKING:
-    from training.export import Bundle
+    from training.bundles import Bundle
 
 CELLS: Final = 10_000
 _DAYS: Final = 42

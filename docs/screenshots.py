@@ -29,7 +29,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from data.errors import DataError, DependencyDown, UsageError
-from training.tracking import BUNDLE, EXPERIMENT, client, store
+from training.tracking.runs import BUNDLE, EXPERIMENT
+from training.tracking.stores import client, store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from playwright.sync_api import Browser, Page
 
-    from training.tracking import Store
+    from training.tracking.stores import Store
 
 WIDTH, HEIGHT = 1_120, 700
 TOP = 1_500

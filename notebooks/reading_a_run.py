@@ -21,7 +21,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from training.tracking import EXPERIMENT, client, store
+from training.tracking.runs import EXPERIMENT
+from training.tracking.stores import client, store
 
 home = Path(os.environ.get("SHEPHERD_HOME", "var"))
 task = os.environ.get("SHEPHERD_TASK", "coupon")

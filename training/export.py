@@ -18,8 +18,8 @@ import numpy as np
 
 from data.errors import DataError, GateRefused, UsageError
 from features.wording import sentence, sentence_zh
-from serving import bundle as bundles
-from serving.bundle import Bundle, Pointer, alone, discard, point, read, resolve
+from serving import bundle as folders
+from serving.bundle import Bundle, read
 from serving.effects import OfferValues, as_asked, head_scorer
 from serving.manifest import FORMAT_VERSION, Criteria, Effects, Feature, Head, Manifest, Parity, Term
 from serving.payoff import AN_ORDER, Prices
@@ -56,12 +56,11 @@ if TYPE_CHECKING:
     from training.calibrate import Calibrator
     from training.trees import Forest
 
-# training meets serving only here and in payoff
+# training meets serving only here, in bundles and in payoff
 __all__ = [
     "LEARNED",
     "UNPROVED",
     "Binning",
-    "Bundle",
     "Candidates",
     "Changed",
     "Column",
@@ -77,12 +76,10 @@ __all__ = [
     "Learned",
     "LearnedStores",
     "Linear",
-    "Manifest",
     "Market",
     "Near",
     "Nearby",
     "OfferValues",
-    "Pointer",
     "Response",
     "Score",
     "Scorer",
@@ -97,19 +94,14 @@ __all__ = [
     "Term",
     "Valued",
     "Wider",
-    "alone",
     "cv_plus",
     "demand_of",
-    "discard",
     "export",
     "export_sites",
     "inclined",
     "own",
-    "point",
     "range_distance",
-    "read",
     "reference_of",
-    "resolve",
     "rivals_ever",
     "rivals_of",
     "scaled",
@@ -219,7 +211,7 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         lists=lists,
         champion=champion,
     )
-    scorer = Scorer(bundles.make(root, unproved, model))
+    scorer = Scorer(folders.make(root, unproved, model))
     parity = _prove(scorer, booster, calibrator, rows, edge_rows(forest, rows, generator))
     answer = scorer.raw if lists else scorer.probability
     proved = msgspec.structs.replace(
@@ -228,11 +220,11 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         reference=reference_of(rows, answer(rows)),
         metrics={**metrics, **(latency(answer, rows) if timed and measured is None else measured or {})},
     )
-    whole = bundles.make(root, proved, model)
+    whole = folders.make(root, proved, model)
     if effects is not None:
         whole = _with_heads(root, proved, model, effects, heads or {}, rows, generator)
         whole = _timed(whole, rows) if timed and measured is None else whole
-    return read(bundles.write(whole))
+    return read(folders.write(whole))
 
 
 def _timed(bundle: Bundle, rows: NDArray[np.float32]) -> Bundle:
@@ -267,12 +259,12 @@ def _with_heads(
     }
     draft = msgspec.structs.replace(manifest, effects=msgspec.structs.replace(effects, heads=known))
     for name, head in known.items():
-        scorer = head_scorer(bundles.make(root, draft, model, graphs), name)
+        scorer = head_scorer(folders.make(root, draft, model, graphs), name)
         asked = np.concatenate([as_asked(head, rows, sent=sent) for sent in (True, False)[: 1 + head.sees_arm]])
         parity = _prove(scorer, plain[name], _LOG_ODDS, asked, edge_rows(forests[name], asked, generator))
         known[name] = msgspec.structs.replace(head, parity=parity)
     whole = msgspec.structs.replace(manifest, effects=msgspec.structs.replace(effects, heads=known))
-    return bundles.make(root, whole, model, graphs)
+    return folders.make(root, whole, model, graphs)
 
 
 def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
@@ -341,7 +333,7 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
     )
     for name, forest in forests.items():
         based = msgspec.structs.replace(unproved, score_base=forest_base(forest))
-        scorer = Scorer(bundles.make(root, based, graphs[name]))
+        scorer = Scorer(folders.make(root, based, graphs[name]))
         proofs[name] = _prove(scorer, plain[name], _LOG_ODDS, rows, edge_rows(forest, rows, generator))
     heads = {
         name: ForestProof(
@@ -357,7 +349,7 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
     judged = msgspec.structs.replace(site, heads=heads, tables=tuple(tables))
     whole = msgspec.structs.replace(unproved, parity=proofs[task], score_base=forest_base(forests[task]), site=judged)
     others = {name: graph for name, graph in graphs.items() if name != task}
-    draft = bundles.make(root, whole, graphs[task], others, tables)
+    draft = folders.make(root, whole, graphs[task], others, tables)
     scorer_of_sites = SiteScorer(draft)
     apart = float(np.abs(scorer_of_sites.log_revenue(rows) - said).max())
     if not apart <= _MAX_PROBABILITY_DIFFERENCE:
@@ -370,7 +362,7 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
         site=msgspec.structs.replace(judged, parity=apart),
         metrics={**metrics, **(latency(scorer_of_sites.log_revenue, rows) if measured is None else measured)},
     )
-    return read(bundles.write(bundles.make(root, proved, graphs[task], others, tables)))
+    return read(folders.write(folders.make(root, proved, graphs[task], others, tables)))
 
 
 def _require_kind(calibrator: Calibrator | None, payoff: Payoff | None, lists: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from training.export import Manifest
+    from training.bundles import Manifest
 
 CONTRACT: Final = "data contract"
 LEAKAGE: Final = "leakage"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.export import Scorer, read, resolve
+from training.bundles import read, resolve
+from training.export import Scorer
 from training.interval import Resampling, of_mean
 from training.payoff import chosen_actions, earnings
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from training.export import Bundle, Manifest
+    from training.bundles import Bundle, Manifest
     from training.interval import Interval
     from training.pipeline import Fitted
 

@@ -15,10 +15,9 @@ from features.audience.filter import Everybody
 from features.audience.library import Library
 from features.audience.population import population
 from training.allocation import Decider, allocate, policy_of, write_prices
+from training.bundles import bundles, read, resolve
 from training.catalogue import find
-from training.export import read, resolve
 from training.offer_candidates import Sending, build_candidates
-from training.release import bundles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

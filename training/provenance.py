@@ -20,7 +20,7 @@ from training.tune import Trial, Tuned
 
 if TYPE_CHECKING:
     from data.sources import DataSet
-    from training.export import Manifest
+    from training.bundles import Manifest
     from training.record import Record
     from training.task import AnyTask, LabelledTask
 

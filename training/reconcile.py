@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from training.export import Pointer, alone, resolve
+from training.bundles import Pointer, alone, bundles, resolve
 from training.promotions import WITHDRAWN, Promotion, append, cut_torn, promotions
-from training.release import bundles
-from training.tracking import BUNDLE, EXPERIMENT, client, store
 from training.tracking.killed import close_killed
+from training.tracking.runs import BUNDLE, EXPERIMENT
+from training.tracking.stores import client, store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from data.errors import GateRefused, UsageError
-from training.export import alone, point, read, resolve
+from training.bundles import alone, bundles, point, read, resolve
 from training.gates import Gate, gates
 from training.promotions import BACK, PROMOTED, PROMOTIONS, Promotion, append, before
 from training.reconcile import pointed, reconcile, registered, signature_tags, write_tags
-from training.release import bundles
-from training.tracking import EXPERIMENT, client, store
+from training.tracking.runs import EXPERIMENT
+from training.tracking.stores import client, store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mlflow.entities.model_registry import ModelVersion
 
-    from training.export import Manifest
+    from training.bundles import Manifest
     from training.promotions import Override, Signature
 
 __all__ = ["Gate", "back", "challenge", "gates", "promote", "shown", "signature_tags"]

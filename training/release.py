@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.bundles import Bundle, bundles
 from training.effect.release import POLICY, RIVALS, release_effects
-from training.export import Bundle, Criteria, export
+from training.export import Criteria, export
 from training.gates import CALIBRATION, DRIFT, MONEY, WORST_SLICE
 from training.incumbent import GAIN, champion_of, gain_in_money
 from training.pipeline import Fitted
 from training.task import Task
-from training.tracking import figures, flat
+from training.tracking.metrics import figures, flat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,11 +34,6 @@ class Released:
 
     bundle: Bundle
     folder: Path
-
-
-def bundles(home: Path) -> Path:
-    """Where all bundles and their pointers lie."""
-    return home / "bundles"
 
 
 def release(

@@ -40,7 +40,7 @@ class Trial:
         parameters: Those that differ from the task's own; none for the task's own.
         folds: The task's first metric on each fold.
         value: Their mean.
-        started: UTC instant.
+        started: UTC instant; like `seconds` no part of what was found, so two trials are equal without them.
         seconds: How long it took.
     """
 
@@ -48,8 +48,8 @@ class Trial:
     parameters: Parameters
     folds: tuple[float, ...]
     value: float
-    started: datetime
-    seconds: float
+    started: datetime = field(compare=False)
+    seconds: float = field(compare=False)
 
 
 @dataclass(frozen=True)

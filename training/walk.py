@@ -27,7 +27,8 @@ from training.served import ask_offers, ask_rows, server
 from training.sites.journey import served_site
 from training.sites.pipeline import FittedSites
 from training.sites.task import SiteTask
-from training.tracking import store, track
+from training.tracking.stores import store
+from training.tracking.tracked import track
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from training.record import Record
     from training.release import Released
     from training.task import AnyTask
-    from training.tracking import Tracked
+    from training.tracking.tracked import Tracked
 
 MOST_ROWS = 1_000
 SHOWN = 3

@@ -21,7 +21,7 @@ from features.kernel import order_by_key
 from features.rfm import RFM
 from serving.bundle import read, resolve
 from serving.scorer import Scorer
-from training.tracking import Store, client
+from training.tracking.stores import Store, client
 
 ROOT = Path(__file__).parents[2]
 NAME, MEANING = "member_distinct_store_90d", "Different stores visited in the last 90 days"

@@ -13,9 +13,10 @@ from urllib.request import url2pathname
 
 import pytest
 
-from training.tracking import client, store, track
 from training.tracking.datasets import DIGEST
+from training.tracking.stores import client, store
 from training.tracking.study import PARENT, STUDY, TOP
+from training.tracking.tracked import track
 
 CORE = {
     *("gate/data contract", "gate/leakage", "gate/replay", "gate/parity", "gate/latency", "gate/judged"),

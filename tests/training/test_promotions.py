@@ -9,7 +9,8 @@ from data.errors import DataError, UsageError
 from serving.bundle import resolve
 from training.promotions import Override, Promotion, Signature, append, before, promotions
 from training.registry import back, challenge, promote
-from training.tracking import client, store, track
+from training.tracking.stores import client, store
+from training.tracking.tracked import track
 
 FIGURES = {"contract/rows": 1_500.0, "leakage/rows": 500.0, "replay/values": 300.0, "replay/mismatches": 0.0}
 MONEY = "money/gain_over_best_constant_high"

@@ -12,13 +12,15 @@ import pytest
 from data.errors import DataError, UsageError
 from serving.rows import RowsRefused, answer_rows
 from serving.scorer import Scorer
+from training.bundles import read
 from training.catalogue import find, shipped
-from training.export import export, read
+from training.export import export
 from training.ranking import Ranking, telling_lists
 from training.ranking_baseline import RankedBy
 from training.ranking_pipeline import fit_order
 from training.task import RankingTask
-from training.tracking import figures, note
+from training.tracking.metrics import figures
+from training.tracking.notes import note
 
 TASK = find(str(Path(__file__).parent / "resources" / "shelf.py"))
 

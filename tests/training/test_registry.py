@@ -15,7 +15,8 @@ from serving.manifest import Criteria
 from training.baseline import without
 from training.registry import challenge, gates, promote
 from training.release import criteria
-from training.tracking import client, store, track
+from training.tracking.stores import client, store
+from training.tracking.tracked import track
 
 GAIN = "baseline/complaints/gain_roc_auc"
 PROOFS = {"contract/rows": 1_500.0, "leakage/rows": 500.0, "replay/values": 300.0, "replay/mismatches": 0.0}

@@ -8,7 +8,8 @@ import pytest
 
 from docs.screenshots import open_run, served
 from training.report.page import report
-from training.tracking import client, store, track
+from training.tracking.stores import client, store
+from training.tracking.tracked import track
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from training.export import read
+from training.bundles import read
 from training.gates import Gate, gates
 from training.interval import Interval
 from training.record import relative_error

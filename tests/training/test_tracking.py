@@ -19,7 +19,11 @@ import training.provenance
 import training.tracking.tracked
 from data.errors import DependencyDown
 from training.interval import Interval
-from training.tracking import PROCESS, Store, client, figures, note, store, track
+from training.tracking.killed import PROCESS
+from training.tracking.metrics import figures
+from training.tracking.notes import note
+from training.tracking.stores import Store, client, store
+from training.tracking.tracked import track
 
 
 @pytest.fixture(autouse=True)

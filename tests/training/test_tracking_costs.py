@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.tracking import asked, commands, crowd, overhead, reading
 from data.sources import open_folder
-from training.tracking import EXPERIMENT, client, store
+from training.tracking.runs import EXPERIMENT
+from training.tracking.stores import client, store
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from serving.bundle import read, resolve
 from training.pipeline import fit
 from training.served import server
 from training.tasks.coupon import TASK
-from training.tracking import Store, client
+from training.tracking.stores import Store, client
 
 README = Path(__file__).parents[2] / "README.md"
 METRICS = ("average_precision", "roc_auc")

@@ -8,7 +8,7 @@ import numpy as np
 
 from data.errors import GateRefused
 from training.allocation import found_policy
-from training.export import UNPROVED, Bundle, Criteria, Effects, Head, OfferValues, Term, export
+from training.export import UNPROVED, Criteria, Effects, Head, OfferValues, Term, export
 from training.pipeline import usual_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.allocation import OfferPolicy
+    from training.bundles import Bundle
     from training.effect.model import Head as EffectHead
     from training.effect.study import FittedEffects
     from training.effect.worth import OfferModel

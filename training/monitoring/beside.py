@@ -13,7 +13,7 @@ from training.studentised import studentised
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from training.export import Bundle
+    from training.bundles import Bundle
     from training.interval import Interval
     from training.metrics import Metric
     from training.monitoring.served import Served

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from training.export import Bundle
+    from training.bundles import Bundle
 
 _SURE: Final = 0.975
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from training.export import Manifest
+    from training.bundles import Manifest
     from training.metrics import Metric
     from training.monitoring.served import Served
     from training.monitoring.truth import Truth

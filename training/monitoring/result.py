@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from training.interval import Interval
-from training.tracking import flat
-from training.tracking.metrics import word
+from training.tracking.metrics import flat, word
 
 if TYPE_CHECKING:
     from training.monitoring.beside import Beside

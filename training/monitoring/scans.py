@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from data.sources import DataSet
-    from training.export import Bundle
+    from training.bundles import Bundle
     from training.monitoring.journal import Journal, Line
     from training.monitoring.served import Served
     from training.monitoring.truth import Truth

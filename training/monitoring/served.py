@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 
 from data.errors import DataError
-from training.export import Binning, read
+from training.bundles import read
+from training.export import Binning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.ledger.record import Record
-    from training.export import Bundle
+    from training.bundles import Bundle
     from training.monitoring.journal import Line
     from training.monitoring.week import Week
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from training.monitoring.page import FILE, opening, page
 from training.monitoring.result import KIND
 from training.reconcile import registered
-from training.tracking import BUNDLE, client, log_measured, store
-from training.tracking.runs import experiment_of
+from training.tracking.measured import log_measured
+from training.tracking.runs import BUNDLE, experiment_of
+from training.tracking.stores import client, store
 from training.tracking.study import PARENT
 from training.tracking.tracked import NOTE
 

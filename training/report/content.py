@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.export import read
+from training.bundles import read
 from training.gates import gates
 from training.incumbent import GAIN, champion_of
 from training.interval import Interval
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from training.bundles import Manifest
     from training.effect.study import FittedEffects
-    from training.export import Manifest
     from training.gates import Gate
     from training.ranking_pipeline import FittedOrder
     from training.record import Record

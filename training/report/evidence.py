@@ -15,7 +15,7 @@ from training.report.words import number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from training.export import Manifest
+    from training.bundles import Manifest
     from training.pipeline import Fitted
     from training.record import Record
 

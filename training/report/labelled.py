@@ -17,8 +17,8 @@ from training.report.words import Said, number
 
 if TYPE_CHECKING:
     from serving.reasons import Reason
+    from training.bundles import Manifest
     from training.effect.study import EffectRecord, FittedEffects
-    from training.export import Manifest
     from training.pipeline import Fitted
     from training.record import Record
 

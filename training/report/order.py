@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.reasons import Reason
-    from training.export import Manifest
+    from training.bundles import Manifest
     from training.interval import Interval
     from training.ranking_metrics import ListMetric
     from training.ranking_pipeline import FittedOrder

@@ -13,7 +13,7 @@ from training.report import words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from training.export import Manifest
+    from training.bundles import Manifest
     from training.interval import Interval
     from training.record import Record
     from training.report.evidence import Drift

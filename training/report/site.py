@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from serving.reasons import Reason
-    from training.export import Manifest
+    from training.bundles import Manifest
     from training.record import Record
     from training.sites.pipeline import FittedSites
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from data.sources import DataSet
     from features.spec import Feature
-    from training.export import Bundle
+    from training.bundles import Bundle
     from training.task import AnyTask, LabelledTask
 
 LABEL_RATE: Final = "label rate"

@@ -16,18 +16,18 @@ import msgspec
 
 from data.checks import require
 from data.errors import DataError
+from training.bundles import bundles, discard, read
 from training.dataset import require_tables
-from training.export import discard, read
 from training.incumbent import champion_of
 from training.reconcile import pointed, reconcile, registered
 from training.registry import challenge, promote, shown
-from training.release import bundles
 from training.retraining.lock import held
 from training.retraining.moved import measure
 from training.retraining.outcome import Outcome
 from training.retraining.state import Question, State, Verdict, path_of, write
 from training.retraining.state import read as read_state
-from training.tracking import client, log_measured, store
+from training.tracking.measured import log_measured
+from training.tracking.stores import client, store
 from training.walk import learn
 
 if TYPE_CHECKING:

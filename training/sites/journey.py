@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.release import Released, bundles
+from training.bundles import bundles
+from training.release import Released
 from training.served import ask_site, server
 from training.sites.pipeline import fit_site, read_tables
 from training.sites.release import refuse_company, refuse_later_surroundings, release_sites

@@ -27,7 +27,7 @@ from training.export import (
 )
 from training.gates import EXEMPT
 from training.sites.pipeline import RULE
-from training.tracking import figures
+from training.tracking.metrics import figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from training.export import Bundle
+    from training.bundles import Bundle
     from training.sites.pipeline import FittedSites, Ground
 
 ABLATIONS = ("ridge", "trees", "analogs")

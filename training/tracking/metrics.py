@@ -12,7 +12,7 @@ from training.record import error_by_chance, relative_error
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from training.export import Manifest
+    from training.bundles import Manifest
     from training.gates import Gate
     from training.interval import Interval
     from training.record import Record

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from training.provenance import PROVENANCE, SEAL
-from training.tracking import PROCESS, STARTED
+from training.tracking.killed import PROCESS, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from data.checks import require
 from data.errors import DataError
-from training.export import point
+from training.bundles import bundles, point
 from training.journey import make
-from training.release import bundles
-from training.tracking import Store, track
 from training.tracking.snapshot import bundle_of, snapshot
+from training.tracking.stores import Store
+from training.tracking.tracked import track
 from training.verification.compare import MANIFEST, Difference
 from training.verification.origin import RECORD, in_json
 

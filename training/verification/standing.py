@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.export import resolve
+from training.bundles import bundles, resolve
 from training.promotions import came_about
 from training.registry import signature_tags
-from training.release import bundles
 from training.tracking.snapshot import listed
 from training.verification.compare import Difference, files
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from training.export import Pointer
+    from training.bundles import Pointer
     from training.tracking.snapshot import Snapshot
 
 POINTERS: tuple[Pointer, ...] = ("champion", "challenger")

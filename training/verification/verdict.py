@@ -11,8 +11,8 @@ from data.errors import GateRefused
 from training.gates import MONEY
 from training.incumbent import GAIN
 from training.report.page import FILE as REPORT
-from training.tracking import store
 from training.tracking.snapshot import snapshot
+from training.tracking.stores import store
 from training.verification.compare import MANIFEST, Difference, compare
 from training.verification.derive import champion_of_then, data_differ, derive
 from training.verification.origin import as_learned, circumstances, given, sealed, tables_of, task_of

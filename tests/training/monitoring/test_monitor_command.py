@@ -21,7 +21,7 @@ from tests.serving.live.conftest import SECRET
 from tests.training.monitoring.conftest import APART, SENT, START, opened, sent
 from training.monitoring.page import FILE, page
 from training.monitoring.step import write
-from training.tracking import client, store
+from training.tracking.stores import client, store
 from training.tracking.tracked import NOTE
 
 if TYPE_CHECKING:

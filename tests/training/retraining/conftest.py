@@ -17,7 +17,9 @@ import training.tracking.runs
 from tests.training.retraining.deaths import MONEY, Deaths, called, doctored
 from training.catalogue import find
 from training.registry import challenge, promote
-from training.tracking import PROCESS, STARTED, store, track
+from training.tracking.killed import PROCESS, STARTED
+from training.tracking.stores import store
+from training.tracking.tracked import track
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 from data.sources import open_folder
 from data.steps import Steps
 from training.retraining.step import Order, retrain
-from training.tracking import client, store
+from training.tracking.stores import client, store
 
 ORDER = Order(trials=1)
 

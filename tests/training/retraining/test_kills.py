@@ -17,7 +17,7 @@ import pytest
 from tests.counts import times
 from tests.training.retraining.deaths import standing
 from training.reconcile import reconcile
-from training.tracking import client, store
+from training.tracking.stores import client, store
 
 RESOURCES = Path(__file__).parents[1] / "resources"
 KILLED = -signal.SIGKILL

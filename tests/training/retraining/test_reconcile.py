@@ -18,8 +18,9 @@ from tests.training.retraining.deaths import Killed, standing
 from training.promotions import Override, Promotion, Signature, append, came_about, cut_torn, promotions
 from training.reconcile import reconcile
 from training.registry import back, challenge, promote
-from training.tracking import PROCESS, STARTED, client, store, track
-from training.tracking.killed import close_killed, is_gone, owner, started
+from training.tracking.killed import PROCESS, STARTED, close_killed, is_gone, owner, started
+from training.tracking.stores import client, store
+from training.tracking.tracked import track
 
 BY = Signature("Ana", "read it")
 

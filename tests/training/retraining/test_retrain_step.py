@@ -24,7 +24,7 @@ from training.retraining.lock import held
 from training.retraining.moved import Moved, measure
 from training.retraining.state import Question, State, path_of, write
 from training.retraining.state import read as read_state
-from training.tracking import client, store
+from training.tracking.stores import client, store
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 
 from data.sources import open_folder
 from data.steps import Steps
+from training.bundles import read
 from training.catalogue import find
-from training.export import read
 from training.promotions import Override
 from training.registry import gates, promote
-from training.tracking import store
 from training.tracking.snapshot import Snapshot, snapshot
+from training.tracking.stores import store
 from training.verification.derive import champion_of_then, data_differ, derive
 from training.verification.origin import tables_of
 from training.verification.verdict import derived_from, differences

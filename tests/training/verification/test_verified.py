@@ -17,8 +17,8 @@ from data.sources import open_folder
 from data.steps import Steps
 from training.provenance import Origin
 from training.task import Example
-from training.tracking import client, store
 from training.tracking.snapshot import snapshot
+from training.tracking.stores import client, store
 from training.verification.derive import champion_of_then
 from training.verification.origin import circumstances, given, tables_of, task_of
 from training.verification.verdict import Verdict, verify
