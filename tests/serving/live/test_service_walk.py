@@ -57,13 +57,15 @@ def shell(bundles: Path, world: Path, tmp_path_factory: pytest.TempPathFactory) 
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        until = time.monotonic() + READY_WITHIN_SECONDS
-        while not _answers(port):
-            assert process.poll() is None
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        yield run
-        process.send_signal(signal.SIGTERM)
+        try:
+            until = time.monotonic() + READY_WITHIN_SECONDS
+            while not _answers(port):
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            yield run
+        finally:
+            process.send_signal(signal.SIGTERM)
 
 
 def _answers(port: int) -> bool:
