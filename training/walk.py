@@ -83,9 +83,9 @@ class Trained:
         table = Table(
             title=f"Task {record.task}: {len(self.fitted.model.task.features)} features", title_justify="left"
         )
-        table.add_column("on the test, scored once")
+        table.add_column("on the test, scored once", overflow="fold")
         for metric in record.metrics:
-            table.add_column(metric)
+            table.add_column(metric, overflow="fold")
         table.add_row("model", *map(str, record.metrics.values()), style="bold")
         for baseline, figures in record.baselines.items():
             table.add_row(baseline, *(str(figures.get(metric, "")) for metric in record.metrics))
