@@ -32,7 +32,7 @@ test: setup ## style, types, import direction, and every fast test
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-faults: setup ## break what the service stands on, as often as was promised (half an hour): kills, stops, swaps, disks, clocks
+faults: setup ## break what the service stands on, as often as was promised (over an hour): kills, stops, swaps, disks, clocks
 	@SHEPHERD_TEST_LONG=1 $(BIN)/python -m pytest -q --log-cli-level=INFO -m faults
 
 system: ## a browser, Chinese letters and a Redis server, without which some tests skip (Debian, as root)
