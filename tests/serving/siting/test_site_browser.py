@@ -12,43 +12,7 @@ import pytest
 from serving.siting.city_page import Marked, city_page
 from serving.siting.page import card_page
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOSTILE = '<img src="https://elsewhere.example/x.png" onerror="document.title=1">'
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    if found is None:
-        pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)} is installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser; it comes with dev")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def visit(browser, tmp_path):
-    """Opens a text as a page; returns the page with what it said on the console and asked for."""
-    pages = []
-
-    def go(text, width=1120):
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        pages.append(page)
-        said, asked = [], []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        file = tmp_path / "page.html"
-        file.write_text(text, encoding="utf-8")
-        page.goto(file.as_uri())
-        page.wait_for_load_state("networkidle")
-        return page, said, asked
-
-    yield go
-    for page in pages:
-        page.close()
 
 
 @pytest.fixture
