@@ -75,8 +75,9 @@ def journey(tmp_path_factory, shepherd):
     return Journey(home, said.read_text(), json.loads(said.read_text()))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """Of one module and no longer: while the driver is open its event loop runs, and `asyncio.run` is refused."""
     found = next((path for path in map(shutil.which, BROWSERS) if path), None)
     if found is None:
         pytest.skip(f"no browser on this machine: none of {', '.join(BROWSERS)} is installed")
