@@ -109,7 +109,7 @@ class Chain(NamedTuple):
 Kind = TypeVar("Kind", bound=np.generic)
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
-DECLARATIONS: Final = frozenset({"catalogue", "coupon", "dictionary", "offer", "rfm", "ring", "scan"})
+DECLARATIONS: Final = frozenset({"catalogue", "coupon", "dictionary", "offer", "rfm", "ring", "scan", "warming"})
 """Modules of features that no machine code is made from."""
 
 
@@ -117,7 +117,7 @@ def compiled(function: Function) -> Function:
     """Machine code for a loop, kept on disk; it frees the interpreter lock and trusts its indices."""
     settings: Any = numba.config
     named = settings.CACHE_DIR
-    settings.CACHE_DIR = named or str(_kept_code())
+    settings.CACHE_DIR = str(_kept_code(named))
     try:
         return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
     finally:
@@ -125,8 +125,8 @@ def compiled(function: Function) -> Function:
 
 
 @cache
-def _kept_code() -> Path:
-    """Where machine code is kept: a folder named after all the engine's sources.
+def _kept_code(named: str) -> Path:
+    """Where machine code is kept, in the folder that `NUMBA_CACHE_DIR` names if any: named after the engine's sources.
 
     numba looks only at a function's own file, so beside an edited callee it would go on with old code of its callers.
     """
@@ -135,8 +135,8 @@ def _kept_code() -> Path:
     for source in sorted(folder.glob("*.py")):
         if source.stem not in DECLARATIONS:
             digest.update(source.read_bytes())
-    base = folder / "__pycache__" if os.access(folder, os.W_OK) else Path.home() / ".cache" / "shepherd"
-    return base / f"engine-{digest.hexdigest()[:16]}"
+    own = folder / "__pycache__" if os.access(folder, os.W_OK) else Path.home() / ".cache" / "shepherd"
+    return (Path(named) if named else own) / f"engine-{digest.hexdigest()[:16]}"
 
 
 @compiled

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
 
-from features.online import LiveState
+from features.warming import warm
 from serving.ledger.ledger import Ledger, Place
 from serving.ledger.record import Record, decode_record
 from serving.ledger.recovery import SNAPSHOTS, keep, recover
 from serving.ledger.writer import Writer
 from serving.live.answer import Asked, answer_bytes
-from serving.live.bodies import ScanBody
 from serving.live.event_desk import DECISIONS, DecisionTask, EventsTask
 from serving.live.intake import Intake
 from serving.live.joined import Joins
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from serving.contracts import Problem
     from serving.ledger.entry import Found
     from serving.live.bodies import EventsBody
-    from serving.live.intake import Names
     from serving.settings import Settings
     from serving.telemetry.metrics import Metrics
 
@@ -96,7 +93,7 @@ class LiveService:
         ledger = Ledger.open(settings.ledger, secret, settings.durability)
         try:
             state = recover(ledger, models.feature_set, settings.ledger / SNAPSHOTS)
-            _warm(models, registers, ledger.vault)
+            _warm(models)
             intake = Intake(registers, ledger.vault)
             Joins(settings.ledger).bring_back(ledger, intake)
             writer = (
@@ -242,14 +239,9 @@ def _counted(metrics: Metrics) -> Callable[[int, float], None]:
     return lambda entries, seconds: metrics.committed(seconds, entries)
 
 
-def _warm(models: Models, registers: Registers, names: Names) -> None:
-    """Let a state of its own observe a scan of nobody, and judge it: what is compiled takes seconds to come."""
-    state = LiveState(models.feature_set)
-    scan = ScanBody(scan_id="warm", ts=datetime(1970, 1, 1, tzinfo=UTC), code_id="warm", status="valid", prize_fen=0)
-    state.observe("scans", Intake(registers, names).scan(scan, 1))
-    for plan in state.plan.rings:
-        for column in plan.keys:
-            state.ring(plan.name, column, 1)
+def _warm(models: Models) -> None:
+    """Take in events of nobody, and judge one: what is compiled takes seconds to come."""
+    warm(models.feature_set)
     for loaded in models.pair:
         if loaded is not None:
             nobody = np.full((1, len(models.feature_set.names)), np.nan, np.float32)

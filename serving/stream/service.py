@@ -37,7 +37,7 @@ class StreamService(LiveService):
         secret = None if settings.secret is None else settings.secret.get_secret_value()
         ledger = Ledger.open(settings.ledger, secret, settings.durability)
         try:
-            _warm(models, registers, ledger.vault)
+            _warm(models)
             writer = Writer(ledger, committed=None if metrics is None else _counted(metrics))
             desk = StreamDesk(
                 models,
