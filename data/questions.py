@@ -89,12 +89,13 @@ SENDS = Rows(
     """
     SELECT sends.send_id AS row_id, sends.ts AS as_of, sends.member_id, sends.offer_id, sends.campaign_id,
            offers.kind, campaigns.starts_at, campaigns.ends_at,
-           len(offers.product_ids) AS offer_product_count,
+           offers.offer_product_count,
            count(*) OVER (
                PARTITION BY sends.campaign_id ORDER BY sends.ts RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
            ) AS campaign_send_count,
            date_diff('day', campaigns.starts_at, campaigns.ends_at) AS campaign_days
-    FROM sends JOIN campaigns USING (campaign_id) JOIN offers USING (offer_id)
+    FROM sends JOIN campaigns USING (campaign_id)
+    JOIN (SELECT offer_id, kind, len(product_ids) AS offer_product_count FROM offers) AS offers USING (offer_id)
     WHERE sends.arm = 'treated'
     """,
 )
