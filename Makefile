@@ -20,6 +20,8 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	@echo "Setting up .venv: about 190 packages, one to three minutes ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Compiling the feature engine: half a minute, once ..."
+	@$(BIN)/python -m features.warming
 	@touch $(STAMP)
 
 run: setup ## the main job: real coupons and simulated scans, from raw tables to an answer over HTTP
