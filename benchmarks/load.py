@@ -123,9 +123,11 @@ class Heard:
         bad = [1e3 * (now - due) for due, now, status, well in rows if status and not well]
         refused = [1e3 * (now - due) for due, now, status, _ in rows if status in _REFUSED]
         statuses = Counter(status for _, _, status, _ in rows)
+        in_second = Counter(int(now - begun) for _, now, _, well in by_end if well)
         return {
             "good_per_second": round(sum(well for _, _, _, well in by_end) / seconds, 1),
             "answers_per_second": round(sum(status != _NO_ANSWER for _, _, status, _ in by_end) / seconds, 1),
+            "good_by_second": [in_second[second] for second in range(int(seconds))],
             "sent": len(rows),
             "statuses": {str(status): count for status, count in sorted(statuses.items()) if status},
             "errors": len(rows) - len(good),

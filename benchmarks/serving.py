@@ -8,7 +8,8 @@ another core (`benchmarks.load`). A full decision is a scan in, its features fro
 action, reasons, and an answer once the log holds it; only those count as good that were judged and recorded. A bare
 score is a row of features in and a chance out: ours by name and with an action, the others' as a list (`bytes` of
 each). Peers run beside us in the same rounds, in turn, on the same core, one thread each; ratios are medians of rounds.
-Latency is told at a fixed arrival rate, from the instant at which a request was due.
+Latency is told at a fixed arrival rate, from the instant at which a request was due; `floor` is what the machine and
+the generator add at that rate by themselves.
 
 Every figure stands with the machine's load average (one minute) when it was measured: other work on the same cores
 makes absolute figures worse, ratios less so.
@@ -35,6 +36,7 @@ import msgspec
 import numpy as np
 
 from benchmarks import service_log
+from benchmarks.floor import floor
 from benchmarks.large_log import RECOVERIES, large
 from benchmarks.load import MARK, Load
 from benchmarks.model_servers import LONGEST_START, ModelServer, Running, peers, running
@@ -71,6 +73,7 @@ class Sizes:
         steady: Seconds at half the capacity.
         steady_warm: Before them.
         pressed: Seconds at more than the capacity.
+        started: Seconds right after a start with the large log.
         members: Active members of the large log; 0 for none.
         events: Scans of the large log.
     """
@@ -81,6 +84,7 @@ class Sizes:
     steady: float = 60.0
     steady_warm: float = 10.0
     pressed: float = 20.0
+    started: float = 20.0
     members: int = 1_000_000
     events: int = 10_000_000
 
@@ -216,6 +220,7 @@ def decisions(bench: Bench) -> dict[str, Any]:
         steady = bench.load(server, SCAN, bench.scans(), good=RECORDED, connections=CONNECTIONS)
         half = steady.times(capacity / 2, sizes.steady, sizes.steady_warm).measured()
         half["load_average"] = load_average()
+        least = floor(bench, capacity / 2, bench.written(OURS, row_bodies(bench)))
         pressed = {}
         for times in (2, 5):
             load = bench.load(server, SCAN, bench.scans(), good=RECORDED)
@@ -231,6 +236,7 @@ def decisions(bench: Bench) -> dict[str, Any]:
             "per_second": capacity,
             "rounds": rounds,
             "half_load": half,
+            "floor": least,
             "overload": pressed,
             "server_memory_bytes": resident_bytes(server),
         }
@@ -253,6 +259,7 @@ def laid_out(found: Mapping[str, Any]) -> dict[str, Any]:
             "per_second": half.get("good_per_second"),
             "load_average": half.get("load_average"),
         },
+        "floor": full.get("floor"),
         "memory_bytes": many.get("memory_bytes"),
         "start_seconds": many.get("start_seconds"),
         "recovery_seconds": many.get("recovery_seconds") or dict.fromkeys(RECOVERIES),
@@ -278,7 +285,7 @@ PARTS: Final[Mapping[str, Callable[[Bench], dict[str, Any] | str]]] = {
 
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "score_only": ("score_only_per_second", "ratio"),
-    "decisions": ("decisions_per_second", "half_load", "overload"),
+    "decisions": ("decisions_per_second", "half_load", "floor", "overload"),
     "stream": ("stream",),
     "large": ("memory_bytes", "start_seconds", "recovery_seconds"),
 }

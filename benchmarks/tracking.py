@@ -1,11 +1,12 @@
 """What tracking costs a run, and how the commands fare that read a store of many runs.
 
-    python -m benchmarks.tracking --folder DIR [--task NAME --data DIR] [--runs N] [--trials N]
+    python -m benchmarks.tracking --folder DIR [--task NAME --data DIR] [--runs N] [--trials N] [--calls N]
 
 The same fit is made once without tracking and once with it: the difference is what `track in MLflow` takes, in seconds
 of the clock and of the processor, in megabytes on the disk and in memory. Then the store is filled with copies of that
-run's figures, and every command that reads it is timed as a process of its own, from its start to its exit, beside the
-part of it that asks the store. Without `--data` the site task of a small world is fitted. Prints JSON.
+run's figures, and every command that reads it or refuses is timed as a process of its own, from its start to its exit:
+the median of several calls, the commands by turns, so that what else the machine does meets all of them alike; beside
+it the part that asks the store. Without `--data` the site task of a small world is fitted. Prints JSON.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -45,10 +47,12 @@ if TYPE_CHECKING:
     from training.tracking.tracked import Tracked
 
 RUNS: Final = 500
+CALLS: Final = 5
 MOST_SECONDS: Final = 3.0
-"""Within which a command answers that reads the store."""
+"""Within which a command answers that fits nothing."""
 _MEGABYTE: Final = 1e6
 _NO_RUN: Final = "0" * 32
+_AT_ONCE: Final = 1 << 16  # bytes read from a command
 
 
 @contextmanager
@@ -153,31 +157,52 @@ def asked(home: Path, task: str, run_id: str, folder: Path) -> dict[str, dict[st
     return found
 
 
-def commands(words: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, float]]:
-    """Each command as a process of its own: seconds from start to exit, those of the processor, and its exit code."""
-    return {name: _command(given) for name, given in words.items()}
+def commands(words: Mapping[str, tuple[str, ...]], calls: int = CALLS) -> dict[str, dict[str, float]]:
+    """Each command as a process of its own: seconds to its last word, to its exit, of the processor, and its exit code.
 
-
-def reading(home: Path, task: str, data: Path) -> dict[str, tuple[str, ...]]:
-    """The words of every command that reads the store and fits nothing, for a home whose data are not new."""
-    where = ("--home", str(home))
+    Args:
+        words: What is asked, by name.
+        calls: How often, one command after the other; the median of each figure is told, and the longest call.
+    """
+    rounds = [{name: _command(given) for name, given in words.items()} for _ in range(calls)]
     return {
-        "promote": ("promote", Path(task).stem, *where),
+        name: {
+            **{figure: statistics.median(one[name][figure] for one in rounds) for figure in rounds[0][name]},
+            "longest_seconds": max(one[name]["seconds"] for one in rounds),
+        }
+        for name in words
+    }
+
+
+def answering(home: Path, task: str, data: Path) -> dict[str, tuple[str, ...]]:
+    """The words of commands that answer and fit nothing, for a home whose data are not new; the first three ask MLflow.
+
+    With them stand refusals of each kind: of what there is none of, and of a name that nobody has.
+    """
+    where, name = ("--home", str(home)), Path(task).stem
+    return {
+        "promote": ("promote", name, *where),
         "verify an unknown run": ("verify", _NO_RUN, *where),
         "retrain with nothing new": ("retrain", "--task", task, "--data", str(data), "--trials", "1", *where),
+        "promote --back without a former champion": ("promote", name, "--back", *where),
+        "monitor without a log": ("monitor", "--task", task, *where),
+        "train an unknown task": ("train", "--task", "nothing", *where),
+        "help": ("--help",),
     }
 
 
 def _command(words: tuple[str, ...]) -> dict[str, float]:
     used = _children()
-    began = time.perf_counter()
+    began = answered = time.perf_counter()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "shepherd", *words], env=kept, capture_output=True, text=True, check=False
-    )
-    seconds = time.perf_counter() - began
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "shepherd", *words], env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as done:
+        while done.stdout is not None and os.read(done.stdout.fileno(), _AT_ONCE):
+            answered = time.perf_counter()
     return {
-        "seconds": round(seconds, 3),
+        "answer_seconds": round(answered - began, 3),
+        "seconds": round(time.perf_counter() - began, 3),
         "cpu_seconds": round(_children() - used, 3),
         "exit_code": float(done.returncode),
     }
@@ -217,6 +242,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder of tables; the example of the task if not given")
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--trials", type=int, default=1)
+    parser.add_argument("--calls", type=int, default=CALLS, help="of each command")
     given = parser.parse_args()
     home, task = given.folder / "home", find(given.task)
     if given.data is None and task.example is None:
@@ -224,10 +250,16 @@ def main() -> None:
     data_set = open_folder(given.data) if given.data else task.example.made(given.folder / "data")  # type: ignore[union-attr] # asked above
     load = load_average()
     costs, tracked = overhead(task, data_set, home, given.trials)
-    words = reading(home, given.task, Path(data_set.root))
-    few = {"asked": asked(home, task.name, tracked.run_id, given.folder / "few"), "commands": commands(words)}
+    words = answering(home, given.task, Path(data_set.root))
+    few = {
+        "asked": asked(home, task.name, tracked.run_id, given.folder / "few"),
+        "commands": commands(words, given.calls),
+    }
     filled = crowd(home, task.name, tracked.run_id, given.runs)
-    many = {"asked": asked(home, task.name, tracked.run_id, given.folder / "many"), "commands": commands(words)}
+    many = {
+        "asked": asked(home, task.name, tracked.run_id, given.folder / "many"),
+        "commands": commands(words, given.calls),
+    }
     print(
         json.dumps(
             {

@@ -28,6 +28,7 @@ from features.union_find import (
     PAIRS,
     SLOTS,
     STRANGER,
+    TOTALS,
     eldest,
     forest,
     joined,
@@ -55,7 +56,7 @@ def forest_words(plan: RingPlan, capacity: int) -> int:
     """How many words a forest with room for so many nodes takes; it has room for twice as many edges."""
     slots = len(plan.kinds) + len(plan.windows) + 4
     wide = wide_size(len(plan.windows), capacity, 4 * capacity)
-    return F_PARTS + wide + -(-capacity * (4 + slots) // 2) + 4 * capacity
+    return F_PARTS + wide + -(-capacity * (TOTALS + slots) // 2) + 4 * capacity
 
 
 @compiled
@@ -68,7 +69,7 @@ def _wide(arena: Int64, place: int) -> Int64:
 def _small(arena: Int64, place: int) -> Int32:
     start = place + F_PARTS + arena[place + F_WIDE]
     wide = _wide(arena, place)
-    return arena[start : start + arena[place + F_HALVES]].view(np.int32)[: wide[CAPACITY] * (4 + wide[SLOTS])]
+    return arena[start : start + arena[place + F_HALVES]].view(np.int32)[: wide[CAPACITY] * (TOTALS + wide[SLOTS])]
 
 
 @compiled

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from features.spec import FeatureSet
 
-_MAGIC: Final = b"shepherd live state 3\n"
+_MAGIC: Final = b"shepherd live state 4\n"
 _LENGTH: Final = 8
 _DIGEST: Final = 32
 _ALIGNMENT: Final = 64

@@ -4,7 +4,8 @@ One *forest* is one generation of one network. It is two arrays, because passing
 more than what the function does:
 
 * ``small`` (int32), for each of `capacity` nodes: its parent, or minus the size of its tree for a root; its degree; its
-  kind and whether it is marked bad; its place in the queue of people; its totals, which only a root's are true.
+  kind and whether it is marked bad; who stands at a place in the queue of people; the first place there of a person of
+  its tree, and its totals, which only a root's are true.
 * ``wide`` (int64): the header, the windows and how far each has moved along the queue, the first appearance of each
   node, and a hash table of the pairs that are joined.
 
@@ -48,6 +49,11 @@ HELD: Final = 6
 QUEUED: Final = 7
 HEADER: Final = 8
 
+TOTALS: Final = 5
+"""So many parts of ``small``, of a word a node, stand before the totals."""
+
+_NO_PLACE: Final = 2**31 - 1
+
 
 def forest(capacity: int, pairs: int, kinds: int, windows: tuple[int, ...], cap: int) -> tuple[Int32, Int64]:
     """An empty forest.
@@ -60,8 +66,9 @@ def forest(capacity: int, pairs: int, kinds: int, windows: tuple[int, ...], cap:
         cap: The most neighbours of a node.
     """
     slots = kinds + len(windows) + BESIDE_KINDS
-    small = np.zeros(capacity * (4 + slots), np.int32)
+    small = np.zeros(capacity * (TOTALS + slots), np.int32)
     small[:capacity] = -1
+    small[4 * capacity : TOTALS * capacity] = _NO_PLACE
     wide = np.zeros(wide_size(len(windows), capacity, pairs), np.int64)
     wide[:HEADER] = (capacity, slots, kinds, len(windows), cap, pairs, 0, 0)
     wide[HEADER : HEADER + len(windows)] = windows
@@ -80,9 +87,9 @@ def regrown(small: Int32, wide: Int64, capacity: int, pairs: int) -> tuple[Int32
     old, slots, kinds, number, cap = (int(one) for one in wide[:PAIRS])
     windows = tuple(int(one) for one in wide[HEADER : HEADER + number])
     new_small, new_wide = forest(capacity, pairs, kinds, windows, cap)
-    for part in range(4):
+    for part in range(TOTALS):
         new_small[part * capacity : part * capacity + old] = small[part * old : (part + 1) * old]
-    new_small[4 * capacity : 4 * capacity + old * slots] = small[4 * old :]
+    new_small[TOTALS * capacity : TOTALS * capacity + old * slots] = small[TOTALS * old :]
     new_wide[HELD:HEADER] = wide[HELD:HEADER]
     first = HEADER + 2 * number
     new_wide[HEADER:first] = wide[HEADER:first]
@@ -153,9 +160,11 @@ def _appear(small: Int32, wide: Int64, node: int, at: int) -> None:
         return
     wide[first + node] = at
     kind = small[2 * capacity + node] >> 1
-    total = 4 * capacity + find(small, node) * slots
+    root = find(small, node)
+    total = TOTALS * capacity + root * slots
     small[total + kind] += 1
     if kind == 0:
+        small[4 * capacity + root] = min(small[4 * capacity + root], wide[QUEUED])
         small[3 * capacity + wide[QUEUED]] = node
         wide[QUEUED] += 1
         for window in range(windows):
@@ -173,8 +182,9 @@ def _unite(small: Int32, wide: Int64, left: int, right: int) -> int:
         upper, lower = lower, upper
     small[upper] += small[lower]
     small[lower] = upper
+    small[4 * capacity + upper] = min(small[4 * capacity + upper], small[4 * capacity + lower])
     for slot in range(slots):
-        small[4 * capacity + upper * slots + slot] += small[4 * capacity + lower * slots + slot]
+        small[TOTALS * capacity + upper * slots + slot] += small[TOTALS * capacity + lower * slots + slot]
     return upper
 
 
@@ -188,7 +198,7 @@ def advance(small: Int32, wide: Int64, at: int) -> None:
         head = wide[HEADER + windows + window]
         while head < wide[QUEUED] and wide[first + small[3 * capacity + head]] < edge:
             root = find(small, small[3 * capacity + head])
-            small[4 * capacity + root * slots + kinds + window] -= 1
+            small[TOTALS * capacity + root * slots + kinds + window] -= 1
             head += 1
         wide[HEADER + windows + window] = head
 
@@ -217,7 +227,7 @@ def settle(small: Int32, wide: Int64, at: int, ends: Int32) -> None:
     for event in range(len(ends)):
         left, right = ends[event, 0], ends[event, 1]
         if right < 0:
-            total = 4 * capacity + find(small, left) * slots + edges
+            total = TOTALS * capacity + find(small, left) * slots + edges
             small[total + 1] += 1
             if right == BAD_MARK:
                 small[total + 2] += 1
@@ -234,7 +244,7 @@ def settle(small: Int32, wide: Int64, at: int, ends: Int32) -> None:
             small[capacity + left] += 1
             small[capacity + right] += 1
             root = _unite(small, wide, left, right)
-            small[4 * capacity + root * slots + edges] += 1
+            small[TOTALS * capacity + root * slots + edges] += 1
 
 
 @compiled
@@ -255,22 +265,18 @@ def read(small: Int32, wide: Int64, at: int, nodes: Int32, wanted: Int32, answer
         node = nodes[wanted[output, 0]]
         answer[output] = 0 if node == STRANGER else NULL
         if node >= 0:
-            answer[output] = small[4 * capacity + find(small, node) * slots + wanted[output, 1]]
+            answer[output] = small[TOTALS * capacity + find(small, node) * slots + wanted[output, 1]]
 
 
 @compiled
 def eldest(small: Int32, wide: Int64, node: int) -> tuple[int, int]:
     """Who of a node's component appeared first, as a place in the queue of people, and how many people it has.
 
-    The queue is looked through from its front, some nanoseconds a person: for the few that are told about, not for
-    every question. -1 where there are fewer than two people.
+    -1 where there are fewer than two people.
     """
     capacity, root = wide[CAPACITY], find(small, node)
-    people = small[4 * capacity + root * wide[SLOTS]]
-    for place in range(wide[QUEUED] if people > 1 else 0):
-        if find(small, small[3 * capacity + place]) == root:
-            return place, people
-    return -1, people
+    people = small[TOTALS * capacity + root * wide[SLOTS]]
+    return int(small[4 * capacity + root]) if people > 1 else -1, people
 
 
 @compiled

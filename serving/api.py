@@ -130,7 +130,12 @@ async def offers(
     asked = question or OffersQuestion()
     answer = recommender.answer(member_id, asked.at or datetime.now(UTC), asked.limit)
     told = {"member_id": member_id, "at": answer.at.isoformat(), "limit": asked.limit}
-    await keep(request, answer, told, member_id)
+
+    def given() -> bytes:
+        pairs = [(one.offer_id, one.campaign_id) for one in answer.offers]
+        return recommender.book.given(member_id, answer.at, pairs).astype("<f4").tobytes()
+
+    await keep(request, answer, told, member_id, given)
     return answer
 
 

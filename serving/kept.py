@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from serving.ledger.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fastapi import Request
 
@@ -21,6 +21,7 @@ async def keep(
     answer: OffersAnswer | DecisionAnswer | SitesAnswer,
     asked: Mapping[str, object],
     member_id: str | None = None,
+    features: Callable[[], bytes] = bytes,
 ) -> None:
     """Keep an answer where there is a log; without one, or while it fails, the answer goes out all the same.
 
@@ -29,6 +30,7 @@ async def keep(
         answer: What will be answered.
         asked: What was asked, as JSON has it.
         member_id: Whose it is: forgetting them makes it unreadable. None where it is nobody's.
+        features: Says what the model was given, as a record keeps it; asked only where there is a log.
     """
     live: LiveService | None = request.app.state.live
     if live is None:
@@ -38,7 +40,7 @@ async def keep(
         task=answer.model.task,
         version=answer.model.version,
         request=dict(asked),
-        features=b"",
+        features=features(),
         answer=answer.model_dump_json().encode(),
     )
     await live.keep(record, member_id)

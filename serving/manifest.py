@@ -186,9 +186,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             no probability, and it has neither calibrator nor actions. Empty where rows are decided one by one.
         effects: What an offer changes, where the model is of offers; None elsewhere.
         site: How what a site sells is forecast, where the model is of sites; None elsewhere.
-        reference: How features and scores were spread over the test, which live drift is measured against; None where
-            the bundle was written without it, and no drift is shown.
-        champion: The version whose money it was compared with when it was written; empty where there was none.
+        reference: How features and scores were spread over the test, which live drift is measured against: the score is
+            the chance, the raw score of an order, or the logarithm of a site's forecast revenue while held out. None
+            where the bundle was written without it, and no drift is shown.
+        champion: The version that it was compared with when it was written, in money and in how often things came true;
+            empty where there was none.
+        declaration: Hash of all that its task declared; empty where it was made before these were kept.
     """
 
     format_version: int
@@ -213,6 +216,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     site: SiteBundle | None = None
     reference: Reference | None = None
     champion: str = ""
+    declaration: str = ""
 
     @property
     def head_names(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from serving.allocation.rulings import RuledOut
     from serving.offer_decisions import Decided, Decider
+    from serving.offers import OfferBook
 
 _WORDS: Final = {
     "unknown_member": (
@@ -65,6 +66,11 @@ class OfferDesk:
     """A decider with words."""
 
     decider: Decider
+
+    @property
+    def book(self) -> OfferBook:
+        """The rows that it decides by."""
+        return self.decider.book
 
     def answer(self, member_id: str, at: datetime, limit: int) -> DecisionAnswer:
         """What one member gets at a moment, and why.

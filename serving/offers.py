@@ -120,6 +120,18 @@ class OfferBook:
         np.maximum.at(latest, place, rows)
         return Grid(tuple(members), tuple(self.pairs[code] for code in codes.tolist()), table, latest)
 
+    def given(self, member_id: str, at: datetime, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """What was known of some of a member's offers at a moment, shape (pairs, features).
+
+        Args:
+            member_id: A member of the last build.
+            at: A moment with a time zone.
+            pairs: Offer and campaign of each, of those that the member could get then.
+        """
+        there = self.candidates(member_id, at)
+        place = {pair: row for row, pair in enumerate(zip(there.offer_ids, there.campaign_ids, strict=True))}
+        return there.features[[place[pair] for pair in pairs]]
+
     @cached_property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Every offer with a campaign that it is sent in, in order."""

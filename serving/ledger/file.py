@@ -28,9 +28,8 @@ CREATE TABLE IF NOT EXISTS blocks (sequence INTEGER PRIMARY KEY, content BLOB NO
 CREATE TABLE IF NOT EXISTS keys (alias INTEGER PRIMARY KEY, slot BLOB NOT NULL UNIQUE, wrapped BLOB NOT NULL);
 """
 _BUSY_SECONDS: Final = 10
-_PAGES_A_CHECKPOINT: Final = 4_000
+_PAGES_A_CHECKPOINT: Final = 16_000
 _CACHE_KIBIBYTES: Final = 64 * 1024
-_MAPPED_BYTES: Final = 1 << 31
 
 
 def create(path: Path, *, full: bool) -> sqlite3.Connection:
@@ -50,7 +49,11 @@ def create(path: Path, *, full: bool) -> sqlite3.Connection:
 
 
 def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
-    """A connection that may be used by any one thread at a time."""
+    """A connection that may be used by any one thread at a time.
+
+    Without a map of the file in memory: of a disk with much read-ahead, each page that is touched there brings
+    megabytes along.
+    """
     connection = sqlite3.connect(
         path if writing else f"{path.absolute().as_uri()}?mode=ro",
         timeout=_BUSY_SECONDS,
@@ -59,8 +62,6 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
         uri=not writing,
     )
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
-    if not writing:
-        connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
     connection.execute("PRAGMA secure_delete = ON")  # a deleted key is overwritten, not only unlinked
     return connection
 

@@ -12,6 +12,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from data.errors import DataError, DependencyDown, UsageError
+from serving.ledger.beside import Beside
 from serving.ledger.blocks import decode_events, encode_events
 from serving.ledger.chain import BEGINNING, Stored, link, walk
 from serving.ledger.entry import Batch, Entry, Found, Place, following
@@ -66,6 +67,7 @@ class Ledger:
         self._doubtful = False
         self._head, self._last = BEGINNING, Place(0, 0)
         self._find_head()
+        self._beside = None if lock is None else Beside(folder / FILE, self._writing)
         self.members = self._keys()
 
     @classmethod
@@ -92,9 +94,7 @@ class Ledger:
             return cls(folder, read_secret(folder, secret), durability, lock)
         except sqlite3.Error as error:
             lock.close()
-            raise DependencyDown(
-                f"ledger {folder}: SQLite says {error}; mend the disk, or bring a copy back."
-            ) from error
+            raise _unreadable(folder, error) from error
         except BaseException:
             lock.close()
             raise
@@ -112,9 +112,7 @@ class Ledger:
         try:
             return cls(folder, read_secret(folder, secret), "process", None)
         except sqlite3.Error as error:
-            raise DependencyDown(
-                f"ledger {folder}: SQLite says {error}; mend the disk, or bring a copy back."
-            ) from error
+            raise _unreadable(folder, error) from error
 
     @property
     def last(self) -> Place:
@@ -249,10 +247,17 @@ class Ledger:
         """For the vault."""
         return _key(self._reading.execute("SELECT alias, slot, wrapped FROM keys WHERE alias = ?", (alias,)))
 
+    def flush(self) -> None:
+        """As `Beside.flush`; of a ledger that is only looked at there is nothing."""
+        if self._beside is not None:
+            self._beside.flush()
+
     def close(self) -> None:
         """Lets go of the file; another process may open it."""
-        for connection in {self._reading, self._writing}:
-            connection.close()
+        self._reading.close()
+        self._writing.close()  # as the last one, it empties the journal
+        if self._beside is not None:
+            self._beside.close()
         if self._lock is not None:
             self._lock.close()
 

@@ -17,7 +17,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         task: Whose model decided.
         version: Which bundle of the task.
         request: What was asked, as it was sent.
-        features: What the model was given, float32 in the order of its features, little-endian.
+        features: What the model was given, float32 in the order of its features, little-endian; of offers the rows of
+            those that are answered, one after the other; empty where it follows from the request and the bundle.
         answer: The bytes that were answered.
         stake: What was at stake, in fen; None where the pay-off has no stake.
         group: The group of the pay-off's cap; None where it has none.

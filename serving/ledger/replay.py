@@ -97,7 +97,7 @@ def _found(ledger: Ledger, ids: Iterable[str] | None) -> Iterator[tuple[str, Rec
             yield decision_id, "forgotten"
         else:
             record = None if found.record is None else _decoded(decision_id, found.record)
-            if record is not None and record.features:
+            if record is not None and record.features and "scan_id" in record.request:
                 yield decision_id, record
             elif ids is not None:  # a scan that came in as an event was not decided about
                 yield decision_id, "not of a scan"

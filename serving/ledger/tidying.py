@@ -1,7 +1,9 @@
 """Moves what was committed from SQLite's journal into its file beside the commits, a little at a time.
 
-Left to the commits, every few thousandth of them did all of it at once, and who waited for that one waited 35 ms. They
-still do what is left, which is then little, so that the journal stays as short as it was.
+Left to the commits, every few thousandth of them did all of it at once, and who waited for that one waited 35 ms. The
+journal begins anew only when all of it was moved, which never comes to pass while one commit follows the other, and
+whoever moves the last of it waits until the disk has everything that was moved before. So when the journal is long,
+commits are held up for one short turn: for what came since the last one, after the disk has the rest.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from serving.ledger.ledger import Ledger
 
 SECONDS: Final = 0.25
+LONG_PAGES: Final = 8_000
+"""At so many pages the journal is to begin anew; commits would see to that themselves at twice as many."""
 
 
 class Tidying:
@@ -24,10 +28,11 @@ class Tidying:
 
     Args:
         ledger: Which this process has open for writing.
+        turn: Held by whoever commits.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, turn: threading.Lock) -> None:
+        self._ledger, self._turn = ledger, turn
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger tidying", daemon=True)
         self._thread.start()
@@ -44,9 +49,19 @@ class Tidying:
             last = self._ledger.last
             if last == done:
                 continue
-            with contextlib.suppress(sqlite3.Error):  # a disk that takes nothing: the writer meets it too, and says so
+            # A disk that takes nothing: the writer meets it too, and says so.
+            with contextlib.suppress(sqlite3.Error, OSError):
                 connection = connection or connect(self._ledger.folder / FILE, writing=True)
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                if _moved(connection) >= LONG_PAGES:
+                    self._ledger.flush()
+                    with self._turn:
+                        _moved(connection)
                 done = last
         if connection is not None:
             connection.close()
+
+
+def _moved(connection: sqlite3.Connection) -> int:
+    """Moves what it can without waiting for anybody; answers how many pages the journal has."""
+    pages: int = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+    return pages

@@ -73,9 +73,10 @@ class Writer:
         self._place = ledger.last
         self.seconds = 0.0
         self.commits = 0
+        self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
-        self._tidying = Tidying(ledger)
+        self._tidying = Tidying(ledger, self._turn)
 
     @property
     def depth(self) -> int:
@@ -134,7 +135,8 @@ class Writer:
             batch = [self._waiting[place] for place in range(min(len(self._waiting), _LARGEST_COMMIT))]
             began = time.perf_counter()
             try:
-                self._ledger.commit([entry for entry, _ in batch])
+                with self._turn:
+                    self._ledger.commit([entry for entry, _ in batch])
             except Exception as error:  # whatever it is: the entries stay, and nothing after them is acknowledged
                 if self._failing is None:
                     _logger.exception("the log cannot be written")

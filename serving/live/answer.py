@@ -128,11 +128,9 @@ def answer_bytes(scorer: Scorer, features: NDArray[np.float32], asked: Sequence[
     manifest = scorer.manifest
     probability, contributions = scorer.explained(features)
     payoff, model = manifest.payoff, model_of(manifest)
-    decide, prices = scorer.decider.decide, manifest.prices
     decided = []
     for row, (one, chance) in enumerate(zip(asked, probability.tolist(), strict=True)):
-        price = prices.default if one.group is None else prices.by_group.get(one.group, prices.default)
-        meant, worth = decide(chance, one.stake or 0.0, price if payoff.cap else 0.0)
+        meant, worth = chosen(scorer, one, chance)
         lot = _lot(one, meant, payoff.actions)
         action = payoff.actions[PASSIVE if lot and lot.allowed_at_random else meant]
         answer = ScanAnswer(
@@ -150,6 +148,13 @@ def answer_bytes(scorer: Scorer, features: NDArray[np.float32], asked: Sequence[
         )
         decided.append(Decided(_encode(answer), action, chance, lot))
     return decided
+
+
+def chosen(scorer: Scorer, asked: Asked, chance: float) -> tuple[int, float]:
+    """The action that earns most by the model's pay-off before any lot, an index into its actions, and its worth."""
+    payoff, prices = scorer.manifest.payoff, scorer.manifest.prices
+    price = prices.default if asked.group is None else prices.by_group.get(asked.group, prices.default)
+    return scorer.decider.decide(chance, asked.stake or 0.0, price if payoff.cap else 0.0)
 
 
 def degraded_bytes(manifest: Manifest, decision_id: str, scan_id: str, why: Degraded) -> bytes:

@@ -26,6 +26,7 @@ from serving.ledger.record import Record, decode_record, encode_record
 from serving.live.admission import AT_ONCE, Admission
 from serving.live.answer import Asked, answer_bytes, degraded_bytes, draw
 from serving.live.bodies import content
+from serving.live.compared import compared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from serving.live.intake import Events, Intake
     from serving.live.models import Loaded, Models, Pair
     from serving.live.order import Order
+    from serving.telemetry.metrics import Compared
 
 _MOST_AHEAD: Final = 256
 _MOST_UNWRITTEN: Final = 4_096
@@ -70,6 +72,9 @@ class Watch(Protocol):
 
     def observe_decision(self, task: str, version: str, action: str, seconds: float, degraded: str) -> None:
         """One decision was answered."""
+
+    def observe_shadow(self, task: str, version: str, told: Compared) -> None:
+        """Some decisions were looked at by the challenger, too."""
 
 
 class Waiter(Protocol):
@@ -353,11 +358,11 @@ class ScanDesk:
         """Ask the models about all that were observed, each once for its share."""
         pair: Pair = self.models.pair
         both = [one for one in pair if one is not None]
-        chosen = [pair.answering(one.item.identity.hex(), self._canary) for one in observed]
+        answering = [pair.answering(one.item.identity.hex(), self._canary) for one in observed]
         shadows: list[dict[str, float]] = [{} for _ in observed]
         verdicts: dict[int, tuple[Loaded, Decided, Asked]] = {}
         for loaded in both:
-            rows = [row for row, one in enumerate(chosen) if one is loaded]
+            rows = [row for row, one in enumerate(answering) if one is loaded]
             if rows:
                 features, asked = _features(observed, rows), _asked(loaded, [observed[row] for row in rows])
                 decided = answer_bytes(loaded.scorer, features, asked)
@@ -365,11 +370,15 @@ class ScanDesk:
                     verdicts[row] = loaded, verdict, told
                 if loaded.drift is not None:
                     loaded.drift.add(features, np.array([one.probability for one in decided]))
-            others = [row for row, one in enumerate(chosen) if one is not loaded]
+            others = [row for row, one in enumerate(answering) if one is not loaded]
             if others:
                 chances = loaded.scorer.probability(_features(observed, others)).tolist()
                 for row, chance in zip(others, chances, strict=True):
                     shadows[row][loaded.version] = chance
+        if self._watch is not None and pair.challenger is not None and observed:
+            in_order = [verdicts[row] for row in range(len(observed))]
+            sums = compared(pair.champion, pair.challenger, in_order, shadows)
+            self._watch.observe_shadow(self.models.task, pair.challenger.version, sums)
         return [(one, *self._recorded(one, *verdicts[row], shadows[row])) for row, one in enumerate(observed)]
 
     def _recorded(

@@ -226,7 +226,7 @@ class LiveService:
     def _features(self, record: Record) -> dict[str, float | None] | None:
         names = self.models.feature_set.names
         values = memoryview(record.features).cast("f").tolist() if record.features else []
-        if len(values) != len(names):
+        if record.task != self.models.task or len(values) != len(names):
             return None
         return {name: value if value - value == 0 else None for name, value in zip(names, values, strict=True)}
 

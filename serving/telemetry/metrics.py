@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -22,6 +22,22 @@ _SECONDS: Final = (
 )  # fmt: skip
 _REQUESTS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _ENTRIES: Final = (1, 2, 5, 10, 20, 50, 100, 200)
+
+
+class Compared(NamedTuple):
+    """What champion and challenger said of the same decisions.
+
+    Attributes:
+        rows: How many decisions.
+        changed: On how many the two would choose different actions, before any lot.
+        champion: Sum of the champion's chances.
+        challenger: Sum of the challenger's.
+    """
+
+    rows: int
+    changed: int
+    champion: float
+    challenger: float
 
 
 class Metrics:
@@ -68,6 +84,19 @@ class Metrics:
         self._swaps = Counter(
             "shepherd_swaps", "Models put in place or refused.", ("task", "outcome"), registry=registry
         )
+        by_challenger = ("task", "version")
+        self._shadow_rows = Counter(
+            "shepherd_shadow_rows", "Decisions that champion and challenger both said something of.", by_challenger,
+            registry=registry,
+        )  # fmt: skip
+        self._shadow_changed = Counter(
+            "shepherd_shadow_changed", "Of these, those on which the two would act otherwise.", by_challenger,
+            registry=registry,
+        )  # fmt: skip
+        self._shadow_chance = Counter(
+            "shepherd_shadow_chance", "Sum of the chances that each of the two said of these.",
+            (*by_challenger, "role"), registry=registry,
+        )  # fmt: skip
         self._drifts = _DriftCollector()
         for collector in (self._decision_seconds, self._requests, self._drifts):
             registry.register(collector)
@@ -93,6 +122,21 @@ class Metrics:
         found[1].observe(seconds)
         if degraded != "none":
             self._degraded.labels(task, degraded).inc()
+
+    def observe_shadow(self, task: str, version: str, told: Compared) -> None:
+        """Add what champion and challenger said of the same decisions, whichever of them answered.
+
+        Sums only rise, so the difference of the means over any stretch of time is that of two rates.
+
+        Args:
+            task: Which task decided.
+            version: The challenger's.
+            told: The sums.
+        """
+        self._shadow_rows.labels(task, version).inc(told.rows)
+        self._shadow_changed.labels(task, version).inc(told.changed)
+        for role, total in (("champion", told.champion), ("challenger", told.challenger)):
+            self._shadow_chance.labels(task, version, role).inc(total)
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one request by the pattern of its route."""

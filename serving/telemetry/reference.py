@@ -35,7 +35,8 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         features: The spread of each feature, in the order of the model's.
-        score: The spread of the probability; of the raw score where the model has none.
+        score: The spread of the probability; of the raw score where the model has none; of the logarithm of the revenue
+            that is forecast, in fen, where it is of sites.
     """
 
     features: tuple[Spread, ...]

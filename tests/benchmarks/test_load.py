@@ -135,8 +135,17 @@ def test_only_what_was_due_in_the_span_counts() -> None:
     found = heard.as_dict(1.0, 2.0)
 
     assert found["sent"] == 2
+    assert found["good_by_second"] == [2]
     assert found["good_ms"] == {"p50": 100.0, "p99": 100.0, "p99_9": 100.0}
     assert percentiles([]) is None
+
+
+def test_good_answers_are_counted_by_the_second_in_which_they_came() -> None:
+    heard = Heard(b"")
+    for due, status in ((0.2, 200), (1.1, 200), (1.2, 429), (1.9, 200), (3.4, 200), (4.1, 200)):
+        heard.hear(due, due + 0.2, status, b"")
+
+    assert heard.as_dict(0.0, 4.0)["good_by_second"] == [1, 1, 1, 1]
 
 
 def test_a_server_that_ends_is_said_with_its_last_words(tmp_path: Path) -> None:

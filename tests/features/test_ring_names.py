@@ -56,7 +56,7 @@ def _around(pairs: list[tuple[int, int]], member: int) -> set[int]:
 def test_those_who_hang_together_share_a_name_and_nobody_else(pairs: list[tuple[int, int]]) -> None:
     state = _fed(pairs)
 
-    seen = {member for member, _ in pairs}
+    seen = list(dict.fromkeys(member for member, _ in pairs))
     rings = {member: state.ring("club", "member_id", f"m{member}") for member in seen}
 
     for member, ring in rings.items():
@@ -64,6 +64,7 @@ def test_those_who_hang_together_share_a_name_and_nobody_else(pairs: list[tuple[
         assert (ring.members if ring else 1) == len(together)
         if ring is not None:
             assert {one for one, other in rings.items() if other == ring} == together
+            assert int(ring.ring_id.rpartition("-")[2]) == 1 + min(seen.index(one) for one in together)
     assert all(state.ring("club", "device_id", f"d{device}") == rings[member] for member, device in pairs)
 
 

@@ -56,6 +56,15 @@ def test_of_an_offer_built_twice_the_latest_row_up_to_the_moment_answers(book: O
     assert book.candidates("1029", at(12, 10)).features[0].tolist() == [6, 3_600, np.float32(0.3)]
 
 
+def test_what_was_known_of_some_offers_comes_in_the_order_that_is_asked(book: OfferBook) -> None:
+    there = book.candidates("1029", at(12, 8))
+    pairs = list(zip(there.offer_ids, there.campaign_ids, strict=True))
+
+    assert len(pairs) == 3
+    assert np.array_equal(book.given("1029", at(12, 8), pairs[::-1]), there.features[::-1], equal_nan=True)
+    assert book.given("1029", at(12, 8), []).shape == (0, 3)
+
+
 def test_what_is_not_known_stays_unknown(book: OfferBook) -> None:
     assert np.isnan(book.candidates("1029", at(12, 8)).features[2]).all()
 

@@ -59,3 +59,54 @@ def test_it_does_not_touch_the_keys_in_memory(
 
     assert desk.ledger.vault.known("ann") is known
     desk.close()
+
+
+def test_the_journal_begins_anew_while_one_commit_follows_the_other(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, open_desk: Callable
+) -> None:
+    monkeypatch.setattr(tidying, "SECONDS", 0.02)
+    monkeypatch.setattr(tidying, "LONG_PAGES", 50)
+    desk = open_desk(folder)
+    journal, until = folder / f"{FILE}-wal", time.monotonic() + 20
+    marks, number = {journal_mark(journal)}, 0
+    while len(marks) < 4 and time.monotonic() < until:
+        for _ in range(20):  # no pause in which a lone checkpoint would find everything moved
+            desk.writer.submit(desk.entry(number), lambda: None)
+            number += 1
+        while desk.writer.depth > 100:
+            time.sleep(0.001)
+        marks.add(journal_mark(journal))
+    assert desk.writer.drain(20)
+
+    assert len(marks) >= 4
+    assert desk.ledger.verify().entries == number
+    assert desk.close()
+
+
+def test_commits_wait_for_the_last_of_it(monkeypatch: pytest.MonkeyPatch, folder: Path, open_desk: Callable) -> None:
+    monkeypatch.setattr(tidying, "SECONDS", 0.02)
+    monkeypatch.setattr(tidying, "LONG_PAGES", 1)
+    held: list[bool] = []
+    moved = tidying._moved
+    desk = open_desk(folder)
+    turn = desk.writer._turn
+
+    def watched(connection: sqlite3.Connection) -> int:
+        held.append(turn.locked())
+        return moved(connection)
+
+    monkeypatch.setattr(tidying, "_moved", watched)
+    desk.ask(1)
+    until = time.monotonic() + 5
+    while len(held) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+
+    assert held[:2] == [False, True]
+    assert not turn.locked()
+    desk.ask(2)
+    assert desk.close()
+
+
+def journal_mark(journal: Path) -> bytes:
+    """What SQLite writes anew at the head of its journal when it begins again: the number of times, and two salts."""
+    return journal.read_bytes()[12:24]

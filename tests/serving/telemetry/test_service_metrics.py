@@ -4,7 +4,7 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.telemetry.drift import Drift
-from serving.telemetry.metrics import Metrics
+from serving.telemetry.metrics import Compared, Metrics
 from serving.telemetry.reference import reference_of
 
 
@@ -27,6 +27,19 @@ def test_decisions_are_counted_by_what_was_done() -> None:
     assert found["shepherd_decision_seconds_bucket", frozenset({"fraud", "0.005"})] == 2
     assert found["shepherd_degraded_total", frozenset({"fraud", "deadline"})] == 1
     assert ("shepherd_degraded_total", frozenset({"fraud", "none"})) not in found
+
+
+def test_a_challenger_s_difference_is_that_of_two_sums() -> None:
+    metrics = Metrics()
+    metrics.observe_shadow("fraud", "v2", Compared(10, 3, 1.0, 1.5))
+    metrics.observe_shadow("fraud", "v2", Compared(6, 0, 0.5, 0.25))
+
+    found = samples(metrics)
+
+    assert found["shepherd_shadow_rows_total", frozenset({"fraud", "v2"})] == 16
+    assert found["shepherd_shadow_changed_total", frozenset({"fraud", "v2"})] == 3
+    assert found["shepherd_shadow_chance_total", frozenset({"fraud", "v2", "champion"})] == 1.5
+    assert found["shepherd_shadow_chance_total", frozenset({"fraud", "v2", "challenger"})] == 1.75
 
 
 def test_two_applications_do_not_meet() -> None:
@@ -110,6 +123,7 @@ def test_every_name_that_is_shown_is_known_beforehand() -> None:
     drift.add(features, score)
     metrics.observe_decision("fraud", "v1", "pay", 0.1, "state")
     metrics.observe_request("/livez", "GET", 200, 0.1)
+    metrics.observe_shadow("fraud", "v2", Compared(1, 0, 0.1, 0.2))
     metrics.refused("key")
     metrics.committed(0.1, 1)
     metrics.commit_failed()
