@@ -306,14 +306,14 @@ def _set(at: dict[str, Any], path: tuple[str, ...], value: object) -> None:
 
 def draw_pictures() -> None:
     """Fit the fraud task on a small world, and draw it beside its baselines and what its features say."""
-    import matplotlib as mpl  # noqa: PLC0415 - the tables need none of these
+    import matplotlib as mpl  # the tables need none of these
 
     from data.sources import open_folder  # noqa: PLC0415
     from data.world.request import Request  # noqa: PLC0415
     from data.world.simulation import simulate  # noqa: PLC0415
     from training.dataset import examples  # noqa: PLC0415
-    from training.exploring import distributions  # noqa: PLC0415
-    from training.pictures import ahead  # noqa: PLC0415
+    from training.exploring import distributions
+    from training.pictures import ahead
     from training.pipeline import fit  # noqa: PLC0415
     from training.tasks.fraud import TASK  # noqa: PLC0415
 
@@ -323,7 +323,7 @@ def draw_pictures() -> None:
         tables = open_folder(home / "world")
         fitted = fit(TASK, tables, home=home, trials=1)
         rows = examples(TASK, tables, fitted.built)
-        heaviest = list(fitted.record.attributions)[:3]
+        heaviest = TASK.features.only(*list(fitted.record.attributions)[:3])
         drawn = {
             "fraud-baselines": ahead(fitted.record, ["average_precision", "tpr_at_fpr_0.01"]),
             "fraud-features": distributions(rows, heaviest, outcomes=("honest", "wool party")),

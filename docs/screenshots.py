@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from data.errors import DataError, DependencyDown, UsageError
-from training.tracking.runs import BUNDLE, EXPERIMENT
+from data.errors import DependencyDown, UsageError
+from training.tracking.runs import newest
 from training.tracking.stores import client, store
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def photograph_runs(home: Path, folder: Path = REPORTS) -> tuple[Path, ...]:
     """
     where = store(home)
     tracked = client(where)
-    runs = {task: newest(tracked, task) for task in TASKS}
+    runs = {task: str(newest(tracked, task).info.run_id) for task in TASKS}
     with tempfile.TemporaryDirectory() as name:
         pages = {}
         for task, run_id in runs.items():
@@ -94,15 +94,6 @@ def photograph_runs(home: Path, folder: Path = REPORTS) -> tuple[Path, ...]:
         open_run(page, address, tracked, runs[TASKS[0]])
         keep(page.screenshot(), whole)
     return (*pictures.values(), whole)
-
-
-def newest(tracked: MlflowClient, task: str) -> str:
-    """The run of the newest registered model of a task."""
-    name = EXPERIMENT.format(task=task)
-    found = [one for one in tracked.search_model_versions(f"name = '{name}'") if BUNDLE in one.tags]
-    if not found:
-        raise DataError(f"{name}: found no registered model, expected one; make it with `shepherd run --task {task}`")
-    return str(max(found, key=lambda one: int(one.version)).run_id)
 
 
 def open_run(page: Page, address: str, tracked: MlflowClient, run_id: str) -> None:

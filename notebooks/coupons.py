@@ -55,11 +55,11 @@ print(world.text())
 # %%
 redemption = fit(TASK, tables, home=home / "coupons", trials=1)
 rows = examples(TASK, tables, redemption.built)
-heaviest = list(redemption.record.attributions)[:6]
+heaviest = TASK.features.only(*list(redemption.record.attributions)[:6])
 distributions(rows, heaviest, outcomes=("ignored", "redeemed"))
 
 # %%
-through_time(rows, heaviest[:3], days=14)
+through_time(rows, heaviest.only(*heaviest.names[:3]), days=14)
 
 # %%
 moved(redemption.record.drift, list(redemption.record.attributions)[:12])
@@ -81,7 +81,11 @@ effects = fit_effects(EFFECT, tables, home=home / "coupons", redemption=redempti
 said = effects.record
 print(f"{said.rows['train']:,} draws of the lot to learn from, {said.rows['test']:,} of later waves to judge on")
 print(f"taken: {said.learner}")
-earnings_of({name: figures["value"] for name, figures in said.learners.items()}, "fen a row, on rows not seen")
+earnings_of(
+    {name: figures["value"] for name, figures in said.learners.items()},
+    "fen a row, on rows not seen",
+    "learners of the effect",
+)
 
 # %% [markdown]
 # ## Does it earn more than what one would do instead?
@@ -90,13 +94,16 @@ earnings_of({name: figures["value"] for name, figures in said.learners.items()},
 # what most coupon engines do.
 
 # %%
-earnings_of({name: figures["value"] for name, figures in said.policies.items()})
+earnings_of(
+    {name: figures["value"] for name, figures in said.policies.items()}, title="margin less cost of each policy"
+)
 
 # %% [markdown]
 # The same as a lead of ours over each, on the same resamples: above 0 where we are ahead.
 
 # %%
-earnings_of({f"ahead of {name}": one["gain"] for name, one in said.policies.items() if "gain" in one})
+lead = {f"ahead of {name}": one["gain"] for name, one in said.policies.items() if "gain" in one}
+earnings_of(lead, title="our lead over each policy", ours=False)
 
 # %% [markdown]
 # Margin added against cost, down three rankings. The best 10 % of the members come first; where a curve bends down,
@@ -121,7 +128,8 @@ budgets(
 
 # %%
 fifths = calibration(arms, test.purchased, effects.model.purchase.effect(test.matrix), draws(), parts=5)
-earnings_of({f"said {fifth.predicted:+.3f}": fifth.observed for fifth in fifths}, "chance to buy that was added")
+came = {f"said {fifth.predicted:+.3f}": fifth.observed for fifth in fifths}
+earnings_of(came, "chance to buy that was added", "fifths of the offers, by the effect that was said", ours=False)
 
 # %% [markdown]
 # ## What no brand can see: the truth

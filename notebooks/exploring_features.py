@@ -85,7 +85,7 @@ alone(rows)
 # tells, or that there is none?
 
 # %%
-distributions(rows, candidates.names[::2], outcomes=("honest", "wool party"))
+distributions(rows, candidates.only(*candidates.names[::2]), outcomes=("honest", "wool party"))
 
 # %% [markdown]
 # ## Does it stay where it is?
@@ -94,7 +94,7 @@ distributions(rows, candidates.names[::2], outcomes=("honest", "wool party"))
 # not: the test will hold values that nobody has learned from.
 
 # %%
-through_time(rows, ["member_scan_count_7d", "device_scan_since_first", "member_entropy_local_hour_30d"])
+through_time(rows, candidates.only("member_scan_count_7d", "device_scan_since_first", "member_entropy_local_hour_30d"))
 
 # %%
 early = rows.as_of < np.quantile(rows.as_of, 2 / 3)

@@ -69,14 +69,14 @@ print(
 # scans found honest. Where the lines part, the feature tells; one that is `unknown` for one side tells as well.
 
 # %%
-heaviest = list(record.attributions)[:6]
+heaviest = TASK.features.only(*list(record.attributions)[:6])
 distributions(rows, heaviest, outcomes=("honest", "wool party"))
 
 # %% [markdown]
 # Do they stay where they were? A feature that grows with the calendar was learned on values that never come again.
 
 # %%
-through_time(rows, heaviest[:3])
+through_time(rows, heaviest.only(*heaviest.names[:3]))
 
 # %%
 moved(record.drift, list(record.attributions)[:12])
@@ -138,7 +138,8 @@ print(by_family.round(2).to_string())
 # %%
 draws = partial(Resampling, rows.unit[later], np.random.default_rng(0))
 won = money(TASK.payoff, chance, guilty, draws, stakes, fitted.model.prices)
-earnings_of({name: one for name, one in won.items() if name not in {"always_hold", "always_block"}}, "fen a scan")
+gain = won.pop("gain_over_best_constant")
+earnings_of(won, "fen a scan", "what each way of acting earns; an arrow lies too far off to draw")
 
 # %% [markdown]
 # ## What it would mean to ship
@@ -146,7 +147,6 @@ earnings_of({name: one for name, one in won.items() if name not in {"always_hold
 # Beside paying everybody, which is what happens today:
 
 # %%
-gain = won["gain_over_best_constant"]
 honest = guilty == 0
 harmed = (actions[honest] >= TASK.payoff.actions.index("hold")).mean()
 print(f"a thousand scans: {1000 * gain.value:,.0f} fen more [{1000 * gain.low:,.0f}, {1000 * gain.high:,.0f}]")

@@ -82,7 +82,8 @@ ahead(record, ["mape", "rmse_log", "rank_correlation"])
 # carelessly:
 
 # %%
-earnings_of({f"{name} folds": figures["mape"] for name, figures in record.slices["folds"].items()}, "mean error (MAPE)")
+folds = {f"{name} folds": figures["mape"] for name, figures in record.slices["folds"].items()}
+earnings_of(folds, "mean error (MAPE), as a share", "the same forecasts, judged on two kinds of folds")
 
 # %% [markdown]
 # ## Do the ranges hold?
@@ -95,7 +96,7 @@ ranges(fitted)
 # %%
 for level in ("80", "90"):
     print(f"{level} %: holds {record.metrics[f'coverage_{level}']} of the stores")
-print(f"error of neighbours that is shared (Moran's I): {record.metrics['moran_of_residuals']}")
+print(f"error of neighbours that is shared (Moran's I): {record.metrics['moran_of_residuals'].value:.3f}")
 
 # %% [markdown]
 # ## What no brand can see: the truth

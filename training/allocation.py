@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Final
 from serving.allocation.policy import BUDGET, Found, OfferPolicy, write_prices
 from serving.allocation.prices import ShadowPrices
 from serving.allocation.problem import Problem
-from serving.allocation.rules import Limits, OfferRules
 from serving.allocation.solver import solve
 from serving.offer_batch import Allocated, allocate
 from serving.offer_decisions import Decider, policy_of
+from training.formulas import Limits
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from training.formulas import OfferRules
+
 __all__ = [
     "Allocated",
     "Decider",
-    "Limits",
     "OfferPolicy",
-    "OfferRules",
     "allocate",
     "found_policy",
     "policy_of",

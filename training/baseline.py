@@ -8,11 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.ensemble import IsolationForest
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from data.errors import UsageError
 from training.rules import pick_rules
@@ -22,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
 
     from training.rules import Circumstance
     from training.split import Fold
@@ -116,6 +112,11 @@ def _logistic_regression(
 
 
 def _fitted(strength: float, past: Past, rows: NDArray[np.intp]) -> Pipeline:
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
     model = make_pipeline(
         FunctionTransformer(_signed_logarithm),
         SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
@@ -162,6 +163,11 @@ def _without(
 def _isolation_forest(
     past: Past, _folds: Sequence[Fold], asked: NDArray[np.intp], generator: np.random.Generator
 ) -> NDArray[np.float64]:
+    from sklearn.ensemble import IsolationForest
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
     rows = np.concatenate((past.labelled[past.table.by_lot[past.labelled]], past.unlabelled))
     drawn = generator.choice(rows, min(len(rows), ISOLATED_ROWS), replace=False)
     model = make_pipeline(

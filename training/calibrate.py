@@ -10,9 +10,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from data.errors import DataError, UsageError
 
@@ -149,6 +146,8 @@ def fit_sigmoid(raw: Array, label: NDArray[np.number]) -> Sigmoid:
     Raises:
         DataError: Shapes differ, a score is not finite, or a label is neither 0 nor 1.
     """
+    from sklearn.linear_model import LogisticRegression
+
     score, outcome = _checked(raw, label)
     target = _smoothed(outcome)
     # A soft target is a row that counts partly as a yes and partly as a no; the score is standardised for the solver.
@@ -166,6 +165,8 @@ def fit_isotonic(raw: Array, label: NDArray[np.number]) -> Isotonic:
 
     A single distinct score gives a flat line at the mean of the labels.
     """
+    from sklearn.isotonic import IsotonicRegression
+
     score, outcome = _checked(raw, label)
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(score, outcome)
     x, y = np.asarray(fitted.X_thresholds_, dtype=np.float64), np.asarray(fitted.y_thresholds_, dtype=np.float64)
@@ -180,6 +181,8 @@ def fit_spline(raw: Array, label: NDArray[np.number]) -> Spline:
     Knots lie at the scores that nine tenths, half, ... three in a thousand of the rows reach, so that it may bend where
     decisions are made. Each bend costs likelihood by its square, so with few rows it stays a logistic curve.
     """
+    from scipy.optimize import minimize
+
     score, outcome = _checked(raw, label)
     knots = np.unique(np.quantile(score, [1 - tail for tail in TAILS]))
     if knots.size < 2:

@@ -60,11 +60,15 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """All of it: read, check, build, train, judge, export, track, promote, and serve one answer of each task."""
-    from training.walk import walk
+    from training.tracking.stores import require_answer
 
     steps = steps_of(as_json)
+    require_answer()
+    journeys = _journeys(data, time_zone, home, task, test_from, steps)
+    from training.walk import walk
+
     walked = walk(
-        _journeys(data, time_zone, home, task, test_from, steps),
+        journeys,
         home=home,
         trials=trials,
         seed=seed,
@@ -93,14 +97,16 @@ def build(
     """Compute what was known of every row of a task at its moment."""
     from training.catalogue import find
     from training.means import Means
-    from training.walk import build as build_task
 
     steps = steps_of(as_json)
     means = Means(None if memory_limit is None else int(memory_limit * GIBIBYTE), cluster)
     asked = find(task)
+    data_set = _data_set(data, time_zone, home, asked, steps)
+    from training.walk import build as build_task
+
     built = build_task(
         asked,
-        _data_set(data, time_zone, home, asked, steps),
+        data_set,
         home=home,
         now=datetime.now(UTC),
         steps=steps,
@@ -126,13 +132,17 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Search, fit, calibrate and judge a model of a task, export it with proof, and register it as challenger."""
-    from training.walk import train as train_task
+    from training.tracking.stores import require_answer
 
     steps = steps_of(as_json)
     asked = task_of(task, test_from).grown_on(cluster)
+    require_answer()
+    data_set = _data_set(data, time_zone, home, asked, steps)
+    from training.walk import train as train_task
+
     trained = train_task(
         asked,
-        _data_set(data, time_zone, home, asked, steps),
+        data_set,
         home=home,
         trials=trials,
         seed=seed,
@@ -188,7 +198,7 @@ def _journeys(
     """Each task that was asked for with its data; without a name all that ship and that the data have tables for."""
     from data.checks import require
     from training.catalogue import shipped
-    from training.dataset import missing_tables
+    from training.task import missing_tables
 
     asked = [task_of(one, test_from) for one in (shipped() if name is None else (name,))]
     tasks = [task for task in asked if task.walked or name is not None]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from training.report.curve import Curve
 
 SIZE = (6.4, 4.2)
 OURS, THEIRS = "#0b6e4f", "#8a8a8a"
+_MARGIN = 0.05
 OTHERS = (OURS, "#b26a12", "#1b3a5d", "#7a3b78")
 
 
@@ -36,9 +36,12 @@ def _curve(curve: Curve) -> Figure:
         ink = THEIRS if line.dashed else next(inks)
         style = "o" if line.dots else "--" if line.dashed else "-"
         axes.plot(line.across, line.up, style, color=ink, markersize=4, alpha=0.7, label=line.label.english)
+    if (floor := curve.floor) is not None:
+        best = max(max(line.up) for line in curve.lines)
+        axes.set_ylim(floor, best + _MARGIN * (best - floor))
     for name, at in curve.marks:
         axes.axvline(at, color=THEIRS, linestyle=":", linewidth=1)
-        axes.text(at, axes.get_ylim()[1], f" {name}", fontsize=7, va="top")
+        axes.text(at, axes.get_ylim()[0], f" {name}", fontsize=7, va="bottom")
     axes.set_title(curve.title.english)
     axes.legend(frameon=False)
     return figure
@@ -55,6 +58,8 @@ def _attributions(attributions: Mapping[str, float], most: int = 15) -> Figure:
 
 
 def _axes(horizontal: str, vertical: str) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=SIZE, layout="tight")
     axes = figure.subplots()
     axes.set_xlabel(horizontal)

@@ -19,7 +19,7 @@ from features.batch import build as build_features
 from training.means import Means, address_of
 from training.payoff import NO_STAKES, Stakes
 from training.split import NEVER
-from training.task import RankingTask
+from training.task import RankingTask, require_tables
 from training.units import units
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from data.sources import DataSet
     from features.batch import BuildReport, Progress
     from training.payoff import Payoff
-    from training.task import AnyTask, LabelledTask
+    from training.task import LabelledTask
 
 POSITION = "shepherd_position"
 RELEVANT = "relevant"
@@ -147,7 +147,7 @@ def _computed(
         rows = task_rows(task, connection)
         if means.cluster is None:
             return build_features(task.features, connection, rows, path, progress, means.memory_limit)
-    from features.cluster import build_on_cluster  # noqa: PLC0415 - Dask takes a second, and few builds need it
+    from features.cluster import build_on_cluster  # Dask takes a second, and few builds need it
 
     return build_on_cluster(task.features, data_set, rows, path, address_of(means.cluster), progress)
 
@@ -279,27 +279,6 @@ def _joined(task: LabelledTask, labels: pa.Table, table: pa.Table) -> pa.Table:
             f"row_ids of {task.rows.name} in {task.label.name}"
         )
     return joined
-
-
-def missing_tables(task: AnyTask, data_set: DataSet) -> tuple[str, ...]:
-    """The tables that rows, their links and labels are read from and that the data set has not."""
-    links = task.rows.linked.shared if task.rows.linked else ()
-    needed = dict.fromkeys((*task.rows.tables, *task.label.tables, *(table for table, _ in links)))
-    return tuple(name for name in needed if name not in data_set.files)
-
-
-def require_tables(task: AnyTask, data_set: DataSet) -> None:
-    """See that the data set has what rows and label are read from.
-
-    Raises:
-        DataError: Tables are missing; all of them are named.
-    """
-    missing = missing_tables(task, data_set)
-    if missing:
-        raise DataError(
-            f"task {task.name!r} needs tables that {data_set.root} has not: missing {', '.join(missing)}; "
-            f"found {', '.join(sorted(data_set.files))}"
-        )
 
 
 def _wanted_columns(task: LabelledTask, found: Sequence[str]) -> list[str]:

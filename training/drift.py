@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from training.export import Binning, reference_of
+from training.formulas import Binning, reference_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import lightgbm as lgb
-
 from data.errors import UsageError
 from training.trees import ModelText, read_text, tree_fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import lightgbm as lgb
 
 _SCALED = ("leaf_value", "internal_value")
 _SHARED = ("version", "num_class", "num_tree_per_iteration", "max_feature_idx", "objective", "feature_names")
@@ -30,6 +30,8 @@ def average(boosters: Sequence[lgb.Booster]) -> lgb.Booster:
     Raises:
         UsageError: The number is no power of two, or the boosters differ in features, objective or kind of tree.
     """
+    import lightgbm as lgb
+
     texts = [read_text(booster) for booster in boosters]
     problems = [*_count_problems(len(texts)), *_difference_problems(texts), *_kind_problems(texts)]
     if problems:

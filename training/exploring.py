@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from features.feature import Feature
+    from features.spec import FeatureSet
     from training.dataset import Examples
 
     Floats = NDArray[np.float64]
@@ -31,6 +33,8 @@ LARGE: Final = 0.25
 """A population stability index that is often called large."""
 
 _DAY: Final = 86_400_000_000
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+_SPANS: Final = ((86_400, "days"), (3_600, "hours"))
 _PANEL: Final = (3.6, 2.5)
 _TENTHS: Final = np.linspace(0, 1, 11)
 _DRAWS: Final = 200
@@ -38,7 +42,7 @@ _THOUSANDS: Final = EngFormatter(places=1, sep="")
 
 
 def distributions(
-    examples: Examples, names: Sequence[str], outcomes: tuple[str, str] = ("no", "yes"), across: int = 3
+    examples: Examples, features: FeatureSet, outcomes: tuple[str, str] = ("no", "yes"), across: int = 3
 ) -> Figure:
     """How often each tenth of a feature's values is met among rows that came true, and among those that did not.
 
@@ -47,46 +51,49 @@ def distributions(
 
     Args:
         examples: Rows, with labels where they have one.
-        names: The features to draw.
+        features: Which to draw; their units stand below; seconds are told as s, min, h or d.
         outcomes: What label 0 and label 1 are called.
         across: Panels in a row.
     """
-    figure, panels = _panels(len(names), across)
+    figure, panels = _panels(len(features), across)
     told = ~np.isnan(examples.label)
-    for axes, name in zip(panels, names, strict=True):
-        column = examples.matrix[told, examples.features.index(name)].astype(np.float64)
+    for axes, feature in zip(panels, features, strict=True):
+        column = examples.matrix[told, examples.features.index(feature.name)].astype(np.float64)
+        label, unit = (_duration, "time") if feature.unit == "seconds" else (_short, feature.unit)
         edges = _edges(column)
         for value, called, colour in ((0, outcomes[0], THEIRS), (1, outcomes[1], OURS)):
             shares = _shares(column[examples.label[told] == value], edges)
             axes.plot(range(len(shares)), shares, "o-", color=colour, label=called, markersize=3, drawstyle="steps-mid")
-        axes.set_xticks(range(len(edges)), [*map(_short, edges[:-1]), UNKNOWN], fontsize=6, rotation=60)
-        axes.set_title(name, fontsize=8)
+        axes.set_xticks(range(len(edges)), [*map(label, edges[:-1]), UNKNOWN], fontsize=6, rotation=60)
+        axes.set_title(feature.name, fontsize=8)
+        axes.set_xlabel(f"{unit}, from", fontsize=7)
         axes.set_ylim(bottom=0)
-    panels[0].set_ylabel("share of rows")
+    panels[0].set_ylabel("share of rows", fontsize=8)
     panels[0].legend(frameon=False, fontsize=7)
     return figure
 
 
-def through_time(examples: Examples, names: Sequence[str], days: int = 7, across: int = 3) -> Figure:
+def through_time(examples: Examples, features: FeatureSet, days: int = 7, across: int = 3) -> Figure:
     """The middle half of the values of features, and their median, a stretch of days: what moves with the calendar.
 
     Args:
         examples: Rows with their moments, labelled or not.
-        names: The features to draw.
+        features: Which to draw; their units stand beside; seconds are told as hours or days where most are as long.
         days: Length of a stretch.
         across: Panels in a row.
     """
-    figure, panels = _panels(len(names), across)
+    figure, panels = _panels(len(features), across)
     stretch = (examples.as_of - examples.as_of.min()) // (days * _DAY)
-    for axes, name in zip(panels, names, strict=True):
-        column = examples.matrix[:, examples.features.index(name)].astype(np.float64)
+    for axes, feature in zip(panels, features, strict=True):
+        column, unit = _column(examples, feature)
         known = [column[(stretch == one) & ~np.isnan(column)] for one in range(int(stretch.max()) + 1)]
         low, middle, high = np.array([_quartiles(values) for values in known]).T
         moments = np.arange(len(known)) * days
         axes.fill_between(moments, low, high, color=OURS, alpha=0.2, linewidth=0)
         axes.plot(moments, middle, "o-", color=OURS, markersize=3)
-        axes.set_title(name, fontsize=8)
-    panels[-1].set_xlabel("days since the first row")
+        axes.set_title(feature.name, fontsize=8)
+        axes.set_ylabel(unit, fontsize=7)
+        axes.set_xlabel("days since the first row", fontsize=7)
     return figure
 
 
@@ -104,7 +111,7 @@ def alone(examples: Examples, most: int = 15) -> Figure:
     figure, axes = sheet(0.28 * len(ranked) + 1)
     dots(axes, {name: figures[roc_auc.name] for name, figures in found.items()})
     axes.axvline(0.5, color=THEIRS, linestyle="--", linewidth=1)
-    axes.set_xlabel("AUC of the feature alone")
+    axes.set_xlabel("AUC of the feature alone, 0.5 is no help")
     return figure
 
 
@@ -136,7 +143,7 @@ def moved(drift: Mapping[str, float], names: Sequence[str]) -> Figure:
     axes.barh(names[::-1], [drift[name] for name in names[::-1]], color=OURS)
     axes.axvline(LARGE, color=THEIRS, linestyle="--", linewidth=1)
     axes.tick_params(axis="y", labelsize=7)
-    axes.set_xlabel("population stability index")
+    axes.set_xlabel(f"population stability index; {LARGE} is often called large")
     return figure
 
 
@@ -150,6 +157,16 @@ def _panels(count: int, across: int) -> tuple[Figure, list[Axes]]:
     for axes in panels[count:]:
         axes.set_visible(False)
     return figure, panels[:count]
+
+
+def _column(examples: Examples, feature: Feature) -> tuple[Floats, str]:
+    """Every row's value of a feature, and its unit: seconds become hours or days where most of them are as long."""
+    values = examples.matrix[:, examples.features.index(feature.name)].astype(np.float64)
+    known = values[~np.isnan(values)]
+    if feature.unit != "seconds" or not len(known):
+        return values, feature.unit
+    length, unit = next((one for one in _SPANS if np.median(known) >= one[0]), (1, "seconds"))
+    return values / length, unit
 
 
 def _edges(column: Floats) -> Floats:
@@ -190,3 +207,9 @@ def _ranks(column: NDArray[np.float32]) -> Floats:
 def _short(value: float) -> str:
     """A number that fits under a mark: thousands and millions by their letter."""
     return f"{value:.3g}" if abs(value) < 1_000 else str(_THOUSANDS(value))
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as people say them: ``90`` s are ``1.5 min``."""
+    length, unit = next((one for one in _UNITS if abs(seconds) >= one[0]), _UNITS[-1])
+    return f"{seconds / length:.2g} {unit}"

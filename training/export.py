@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
 
-import lightgbm as lgb
 import msgspec
 import numpy as np
 
@@ -21,33 +20,23 @@ from features.wording import sentence, sentence_zh
 from serving import bundle as folders
 from serving.bundle import Bundle, read
 from serving.effects import OfferValues, as_asked, head_scorer
-from serving.manifest import FORMAT_VERSION, Criteria, Effects, Feature, Head, Manifest, Parity, Term
+from serving.manifest import FORMAT_VERSION, Criteria, Effects, Feature, Manifest, Parity
 from serving.payoff import AN_ORDER, Prices
 from serving.reason_codes import reason_code
-from serving.response import Changed, Fact, Response, Score, inclined
 from serving.scorer import Scorer
-from serving.shrinkage import Division, Segment, Shrinkage, Shrunk, segment_count, segments_of
-from serving.site_bundle import LEARNED, ForestProof, SiteBundle, Wider
-from serving.site_features import SiteFeatures
-from serving.site_gravity import Demand, Gravity, Market, Near, Spots, within_reach
-from serving.site_model import Column, Learned, Linear, SiteModel, cv_plus, range_distance, scaled
-from serving.site_model import analogs as site_analogs
-from serving.site_model import line as site_line
-from serving.site_nearby import Nearby
-from serving.site_tables import LearnedStores, demand_of, own, rivals_ever, rivals_of, spots_of, trading, write_table
+from serving.site_bundle import ForestProof, SiteBundle
 from serving.sites import Candidates, SiteScorer
-from serving.telemetry.reference import Binning, reference_of
-from serving.worth import Earned, Valued, valued
+from serving.telemetry.reference import reference_of
 from training.calibrate import Sigmoid
-from training.graph import forest_base, write_graph
 from training.latency import latency
 from training.parity import Comparison, compare, edge_rows
-from training.trees import read_forest
+from training.trees import forest_base, read_forest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import lightgbm as lgb
     from numpy.typing import NDArray
 
     from features.spec import FeatureSet
@@ -56,65 +45,7 @@ if TYPE_CHECKING:
     from training.calibrate import Calibrator
     from training.trees import Forest
 
-# training meets serving only here, in bundles and in payoff
-__all__ = [
-    "LEARNED",
-    "UNPROVED",
-    "Binning",
-    "Candidates",
-    "Changed",
-    "Column",
-    "Criteria",
-    "Demand",
-    "Division",
-    "Earned",
-    "Effects",
-    "Fact",
-    "ForestProof",
-    "Gravity",
-    "Head",
-    "Learned",
-    "LearnedStores",
-    "Linear",
-    "Market",
-    "Near",
-    "Nearby",
-    "OfferValues",
-    "Response",
-    "Score",
-    "Scorer",
-    "Segment",
-    "Shrinkage",
-    "Shrunk",
-    "SiteBundle",
-    "SiteFeatures",
-    "SiteModel",
-    "SiteScorer",
-    "Spots",
-    "Term",
-    "Valued",
-    "Wider",
-    "cv_plus",
-    "demand_of",
-    "export",
-    "export_sites",
-    "inclined",
-    "own",
-    "range_distance",
-    "reference_of",
-    "rivals_ever",
-    "rivals_of",
-    "scaled",
-    "segment_count",
-    "segments_of",
-    "site_analogs",
-    "site_line",
-    "spots_of",
-    "trading",
-    "valued",
-    "within_reach",
-    "write_table",
-]
+__all__ = ["UNPROVED", "Candidates", "OfferValues", "Scorer", "SiteScorer", "export", "export_sites"]
 
 UNPROVED = Parity(0, 0, 0, 0.0, 0.0, 0.0)
 """Stands where a proof will."""
@@ -146,6 +77,7 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
     effects: Effects | None = None,
     heads: Mapping[str, lgb.Booster] | None = None,
     champion: str = "",
+    declaration: str = "",
     timed: bool = False,
     measured: Mapping[str, float] | None = None,
     created: datetime | None = None,
@@ -172,7 +104,8 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         lists: The column that names a row's list, of an order; empty where rows are decided one by one.
         effects: What an offer changes, its heads still without proof; None where the model is of no offers.
         heads: The booster of each of its heads; proved as the model is, with the offer sent and withheld.
-        champion: The version that money in the metrics is compared with; empty where there is none.
+        champion: The version that the metrics compare it with; empty where there is none.
+        declaration: Hash of all that the task declares; empty where it is not known.
         timed: Whether a row is timed for the gate of latency, in which no two exports are the same.
         measured: What an earlier export measured, noted instead of timing a row again.
         created: Instant to note in the manifest; now if not given.
@@ -186,10 +119,10 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         UsageError: The version exists, its name cannot be a folder, or it is neither an order nor a decision.
     """
     _require_kind(calibrator, payoff, lists)
-    booster = lgb.Booster(model_str=booster.model_to_string())  # as predict uses it, up to the best iteration
+    booster = _predicting(booster)
     forest = read_forest(booster)
     _require_columns(forest, features, rows)
-    model = write_graph(forest, calibrator)
+    model = _graph(forest, calibrator)
     unproved = Manifest(
         format_version=FORMAT_VERSION,
         task=task,
@@ -210,6 +143,7 @@ def export(  # noqa: PLR0913 - a bundle is made of exactly these
         holdout=holdout,
         lists=lists,
         champion=champion,
+        declaration=declaration,
     )
     scorer = Scorer(folders.make(root, unproved, model))
     parity = _prove(scorer, booster, calibrator, rows, edge_rows(forest, rows, generator))
@@ -250,9 +184,9 @@ def _with_heads(
             f"Export of {manifest.task}: found the boosters {sorted(boosters)}, expected those of the heads "
             f"{sorted(effects.heads)}"
         )
-    plain = {name: lgb.Booster(model_str=booster.model_to_string()) for name, booster in boosters.items()}
+    plain = {name: _predicting(booster) for name, booster in boosters.items()}
     forests = {name: read_forest(booster) for name, booster in plain.items()}
-    graphs = {name: write_graph(forest, _LOG_ODDS) for name, forest in forests.items()}
+    graphs = {name: _graph(forest, _LOG_ODDS) for name, forest in forests.items()}
     known = {
         name: msgspec.structs.replace(head, score_base=forest_base(forests[name]))
         for name, head in effects.heads.items()
@@ -279,10 +213,13 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
     usual: NDArray[np.float64],
     rows: NDArray[np.float32],
     said: NDArray[np.float64],
+    held: NDArray[np.float64],
     data_hash: str,
     metrics: Mapping[str, float],
     generator: np.random.Generator,
     criteria: Criteria | None = None,
+    champion: str = "",
+    declaration: str = "",
     measured: Mapping[str, float] | None = None,
     created: datetime | None = None,
 ) -> Bundle:
@@ -299,19 +236,23 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
         usual: Median of each feature over the stores.
         rows: Features of stores, float32, shape (stores, features).
         said: The logarithm of revenue that training forecasts for them, shape (stores,).
+        held: The logarithm of what was forecast of them while they were held out, shape (stores,): how forecasts of
+            places that nothing was learned from are spread, which live drift is measured against.
         data_hash: Hash of the data that the model was trained on.
         metrics: Figures of held-out folds, to be read beside the model.
         generator: Source of the random choices in the rows of the proof.
         criteria: What the figures have to show before the bundle becomes champion.
+        champion: The version that the metrics compare it with; empty where there is none.
+        declaration: Hash of all that the task declares; empty where it is not known.
         measured: What an earlier export measured, noted instead of timing a row again.
         created: Instant to note in the manifest; now if not given.
 
     Raises:
         GateRefused: A graph and its booster differ, or the service would forecast something else.
     """
-    plain = {name: lgb.Booster(model_str=one.model_to_string()) for name, one in boosters.items()}
+    plain = {name: _predicting(one) for name, one in boosters.items()}
     forests = {name: read_forest(one) for name, one in plain.items()}
-    graphs = {name: write_graph(forest, _LOG_ODDS) for name, forest in forests.items()}
+    graphs = {name: _graph(forest, _LOG_ODDS) for name, forest in forests.items()}
     proofs = {}
     unproved = Manifest(
         format_version=FORMAT_VERSION,
@@ -330,6 +271,8 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
         metrics=dict(metrics),
         files={},
         criteria=criteria or Criteria(),
+        champion=champion,
+        declaration=declaration,
     )
     for name, forest in forests.items():
         based = msgspec.structs.replace(unproved, score_base=forest_base(forest))
@@ -360,6 +303,7 @@ def export_sites(  # noqa: PLR0913 - a bundle is made of exactly these
     proved = msgspec.structs.replace(
         whole,
         site=msgspec.structs.replace(judged, parity=apart),
+        reference=reference_of(rows, held),
         metrics={**metrics, **(latency(scorer_of_sites.log_revenue, rows) if measured is None else measured)},
     )
     return read(folders.write(folders.make(root, proved, graphs[task], others, tables)))
@@ -405,6 +349,19 @@ def _require_columns(forest: Forest, features: FeatureSet, rows: NDArray[np.floa
         problems.append(f"found the booster's features {list(forest.feature_names)}, expected {names} in this order")
     if problems:
         raise DataError("Export: " + "; ".join(problems) + ". Pass the matrix that the booster was trained on.")
+
+
+def _predicting(booster: lgb.Booster) -> lgb.Booster:
+    """The booster as `predict` uses it, up to the best iteration."""
+    import lightgbm as lgb
+
+    return lgb.Booster(model_str=booster.model_to_string())
+
+
+def _graph(forest: Forest, calibrator: Calibrator | None) -> bytes:
+    from training.graph import write_graph
+
+    return write_graph(forest, calibrator)
 
 
 def _unnamed(forest: Forest) -> bool:

@@ -20,6 +20,7 @@ DRIFT: Final = "drift"
 MONEY: Final = "money"
 WORST_SLICE: Final = "worst slice"
 CALIBRATION: Final = "calibration"
+LABEL_RATE: Final = "label rate"
 
 EXEMPT: Final = frozenset({DRIFT, MONEY, WORST_SLICE, CALIBRATION})
 """What a task may have no use for; every model has data, features, a graph and an answer that somebody waits for."""
@@ -33,6 +34,13 @@ MOST_DRIFT: Final = 1.0
 MOST_MISCALIBRATION: Final = 0.5
 """Of the rate at which things came true: by how much a tenth of the rows may be off in the mean, chance aside."""
 
+MOST_LABEL_CHANGE: Final = 0.5
+"""By how much of itself the champion's rate of labels may have changed, upwards or downwards."""
+
+GAIN: Final = "money/gain_over_champion"
+RATE: Final = "label/rate"
+RATE_THEN: Final = "label/rate_of_champion"
+RATE_BY_CHANCE: Final = "label/rate_by_chance"
 SLICE_MONEY: Final = "gain_over_best_constant"
 NO_FIGURE: Final = "no figure"
 
@@ -146,11 +154,24 @@ def _worst_slice(manifest: Manifest) -> Gate:
 def _calibration(manifest: Manifest) -> Gate:
     """Refuses what is far off and surely so: further than rows drawn from the model's own chances would be."""
     error, chance = (manifest.metrics.get(f"calibration/{name}") for name in ("relative_error", "error_by_chance"))
-    required = f"at most {MOST_MISCALIBRATION:g}, or what chance explains"
+    required = f"at most {MOST_MISCALIBRATION:.0%} of the base rate, or what chance alone gives"
     if error is None or chance is None:
         return Gate(CALIBRATION, NO_FIGURE, required, passed=False)
-    found = f"{error:.3f} of the rate that came true, of which chance explains {chance:.3f}"
+    found = f"off by {error:.0%} of the base rate; chance alone gives up to {chance:.0%}"
     return Gate(CALIBRATION, found, required, error <= max(MOST_MISCALIBRATION, chance))
+
+
+def _label_rate(manifest: Manifest) -> Gate:
+    """Refuses labels that came true far more or less often than the champion's; nothing is asked of a first model."""
+    if not manifest.champion:
+        return Gate(LABEL_RATE, "no champion when it was made", "that of the champion, where there is one", passed=True)
+    required = f"within {MOST_LABEL_CHANGE:.0%} of that of champion {manifest.champion}, or what chance explains"
+    rate, then, chance = (manifest.metrics.get(name) for name in (RATE, RATE_THEN, RATE_BY_CHANCE))
+    if rate is None or then is None or chance is None:
+        return Gate(LABEL_RATE, NO_FIGURE, required, passed=False)
+    low, high = sorted((rate, then))
+    near = high <= low * (1 + MOST_LABEL_CHANGE) or high - low <= chance
+    return Gate(LABEL_RATE, f"{rate:,.6g} against {then:,.6g}", required, near)
 
 
 def _ahead(manifest: Manifest, rival: str, metric: str) -> Gate:
@@ -183,4 +204,5 @@ _GENERAL: Final[dict[str, Callable[[Manifest], Gate]]] = {
     MONEY: _money,
     WORST_SLICE: _worst_slice,
     CALIBRATION: _calibration,
+    LABEL_RATE: _label_rate,
 }

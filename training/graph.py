@@ -22,6 +22,7 @@ import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
 
 from training.calibrate import Isotonic, Sigmoid, Spline
+from training.trees import node_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,29 +67,6 @@ def write_graph(forest: Forest, calibrator: Calibrator | None) -> bytes:
     )
     checker.check_model(model)
     return bytes(model.SerializeToString())
-
-
-def forest_base(forest: Forest) -> float:
-    """The raw score before anything is known of a row: the sum over trees of the mean over training rows."""
-    return math.fsum(float(node_values(tree)[0]) for tree in forest.trees)
-
-
-def node_values(tree: Tree) -> NDArray[np.float64]:
-    """Mean leaf value of the training rows that pass each node; of the single leaf where a tree has no node."""
-    nodes = tree.threshold.size
-    if not nodes:
-        return tree.leaf_value
-    value, rows = np.zeros(nodes), np.zeros(nodes)
-    for node in range(nodes - 1, -1, -1):  # a child is always numbered after its parent
-        children = [
-            (tree.leaf_value[~child], max(float(tree.leaf_rows[~child]), 1.0))
-            if child < 0
-            else (value[child], rows[child])
-            for child in (tree.left[node], tree.right[node])
-        ]
-        rows[node] = children[0][1] + children[1][1]
-        value[node] = (children[0][0] * children[0][1] + children[1][0] * children[1][1]) / rows[node]
-    return value
 
 
 def split_points(threshold: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,30 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.bundles import read, resolve
 from training.export import Scorer
 from training.interval import Resampling, of_mean
 from training.payoff import chosen_actions, earnings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from training.bundles import Bundle, Manifest
     from training.interval import Interval
     from training.pipeline import Fitted
-
-GAIN = "money/gain_over_champion"
-
-
-def champion_of(root: Path, task: str) -> Bundle | None:
-    """The bundle that is champion; None where nothing was promoted yet.
-
-    Raises:
-        DataError: The pointer names no version, or its bundle is not as it was written.
-    """
-    return read(resolve(root, task, "champion")) if (root / task / "champion").exists() else None
 
 
 def gain_in_money(fitted: Fitted, champion: Bundle) -> Interval | None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.catalogue import effect_of
+from training.declaration import declaration
 from training.effect.money import by_policy
 from training.effect.study import fit_effects
 from training.leakage import refuse_look_ahead
 from training.pipeline import Fitted, fit
 from training.ranking_pipeline import fit_order
-from training.release import release, release_offers
+from training.release import proven, release, release_offers
 from training.sites.journey import fit_and_release
 from training.sites.task import SiteTask
 from training.skew import refuse_skew
@@ -77,9 +78,11 @@ def make(  # noqa: PLR0913 - what a command says, and the run that is made again
         moment: Which the version names; that of the export if not given.
 
     Raises:
+        UsageError: The task declares what can be told from nothing else.
         GateRefused: A feature saw what came later, serving would see other values, or the export could not be proven
             exact; nothing was exported.
     """
+    declaration(task)  # what can be told from nothing is refused before anything is learned
     if isinstance(task, SiteTask):
         return Made(
             *fit_and_release(task, data_set, checked, home=home, seed=seed, steps=steps, earlier=earlier, moment=moment)
@@ -96,12 +99,7 @@ def make(  # noqa: PLR0913 - what a command says, and the run that is made again
         replayed = refuse_skew(task, data_set, np.random.default_rng([seed, 3]))
         step.rows = replayed.rows
     with steps.step("export and prove parity") as step:
-        proofs = {
-            "contract/rows": float(checked),
-            "leakage/rows": float(looked),
-            "replay/values": float(replayed.values),
-            "replay/mismatches": float(replayed.mismatches),
-        }
+        proofs = proven(checked, looked, replayed.values, replayed.mismatches)
         moment, measured = (earlier.moment, earlier.measured) if earlier else (moment, None)
         released = (
             release(fitted, home, moment, proofs, measured)

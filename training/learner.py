@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-import lightgbm
 import numpy as np
 
 from data.errors import UsageError
@@ -16,6 +15,7 @@ from training.means import address_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import lightgbm
     from numpy.typing import NDArray
 
     from training.task import Parameters
@@ -89,7 +89,7 @@ class Binary:
         bags: list[Settings] = [{**settings, "seed": int(seed)} for seed in generator.integers(SEEDS, size=self.bags)]
         if self.cluster is None:
             return average(grow(bags, features, matrix, label, weight))
-        from training.cluster import fit_on_cluster  # noqa: PLC0415 - Dask takes a second, and few fits need it
+        from training.cluster import fit_on_cluster  # Dask takes a second, and few fits need it
 
         return average(fit_on_cluster(bags, features, matrix, label, address_of(self.cluster), weight))
 
@@ -130,6 +130,8 @@ def grow(
     weight: NDArray[np.float64] | None,
 ) -> list[lightgbm.Booster]:
     """One booster of these rows for each set of LightGBM parameters, in this process."""
+    import lightgbm
+
     columns = lightgbm.Dataset(matrix, label, weight=weight, feature_name=list(features), free_raw_data=False)
     return [
         lightgbm.train(

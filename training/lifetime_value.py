@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import betaincinv, betaln, digamma, gammaln
 
 from data.errors import DataError, UsageError
@@ -283,6 +282,8 @@ def _likeliest(
     likelihood: Callable[[Reals], tuple[Reals, Reals]], start: Reals, needs: str, *, enough: bool
 ) -> tuple[Reals, float, Reals]:
     """Logarithms of the likeliest parameters, the log-likelihood there, and their covariance."""
+    from scipy.optimize import minimize
+
     if not enough:
         raise DataError(f"purchase histories: found too few {needs}, expected {LEAST_MEMBERS}; give a longer log.")
 

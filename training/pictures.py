@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from training.uplift_curves import BudgetPoint
 
 _DASHES: Final = ("-", "--", ":", "-.")
+_FAR: Final = 10
+"""How many lengths of an interval away a figure is too far off to be drawn in its place."""
 
 
 def ahead(record: Record, metrics: Sequence[str] = ()) -> Figure:
@@ -48,20 +50,38 @@ def sliced(record: Record, metric: str) -> Figure:
     figure, axes = sheet(0.28 * len(parts) + 1)
     dots(axes, parts)
     axes.set_xlabel(metric)
+    axes.set_title("the whole test, and parts of it that have enough rows", fontsize=9)
     return figure
 
 
-def earnings_of(figures: Mapping[str, Interval], unit: str = "fen a row") -> Figure:
-    """What each way of acting earns, with 95 % intervals; the first is ours.
+def earnings_of(
+    figures: Mapping[str, Interval], unit: str = "fen a row", title: str = "", *, ours: bool = True
+) -> Figure:
+    """What each way of acting earns, with 95 % intervals, drawn and in figures.
+
+    One that lies further off than ten lengths of the first one's interval would squeeze all others into a line: it is
+    an arrow at the edge, on the side where it lies.
 
     Args:
         figures: By name of the policy.
         unit: What the amounts are.
+        title: What is shown.
+        ours: Whether the first is ours.
     """
     figure, axes = sheet(0.36 * len(figures) + 1)
-    dots(axes, figures)
+    first = next(iter(figures.values()))
+    reach = _FAR * (first.high - first.low) or np.inf
+    near = {name: one for name, one in figures.items() if abs(one.value - first.value) <= reach}
+    dots(axes, figures, ours=ours, shown=near)
     axes.axvline(0, color=THEIRS, linewidth=0.8)
+    for height, (name, one) in enumerate(reversed(list(figures.items()))):
+        if name not in near:
+            place, arrow = (0.02, "<") if one.value < first.value else (0.98, ">")
+            axes.plot(place, height, arrow, color=THEIRS, markersize=6, transform=axes.get_yaxis_transform())
+        told = f"{_figure(one.value)} [{_figure(one.low)}, {_figure(one.high)}]"
+        axes.text(1.02, height, told, transform=axes.get_yaxis_transform(), fontsize=7, va="center")
     axes.set_xlabel(unit)
+    axes.set_title(title, fontsize=9)
     return figure
 
 
@@ -80,7 +100,7 @@ def treated_as(record: Record, actions: Sequence[str], outcomes: Sequence[str]) 
         shares = np.array([record.rates[f"{action}_of_{one}"].value for one in there])
         axes.barh(there, shares, left=start, color=OURS, alpha=float(shade), label=action)
         start += shares
-    axes.set_xlabel("share of the rows of an outcome")
+    axes.set_xlabel("share of the rows of an outcome that gets each action")
     axes.legend(frameon=False, fontsize=7, ncols=len(actions), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
@@ -115,10 +135,28 @@ def sheet(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def dots(axes: Axes, figures: Mapping[str, Interval]) -> None:
-    """A dot and its 95 % interval for each name, the first on top and in our colour."""
+def dots(
+    axes: Axes, figures: Mapping[str, Interval], *, ours: bool = True, shown: Mapping[str, Interval] | None = None
+) -> None:
+    """A dot and its 95 % interval for each name, the first on top.
+
+    Args:
+        axes: Where to draw.
+        figures: By name; each gets a row.
+        ours: Whether the first is ours, and in our colour.
+        shown: Those that are drawn; all by default.
+    """
     axes.spines[["top", "right"]].set_visible(False)
-    for height, (place, found) in enumerate(reversed(list(enumerate(figures.values())))):
+    for height, (place, (name, found)) in enumerate(reversed(list(enumerate(figures.items())))):
+        if shown is not None and name not in shown:
+            continue
+        ink, size = (OURS, 6) if ours and not place else (THEIRS, 4)
         axes.plot([found.low, found.high], [height, height], color=THEIRS, linewidth=1.5)
-        axes.plot(found.value, height, "o", color=THEIRS if place else OURS, markersize=6 if not place else 4)
+        axes.plot(found.value, height, "o", color=ink, markersize=size)
     axes.set_yticks(range(len(figures)), list(figures)[::-1], fontsize=7)
+    axes.set_ylim(-0.6, len(figures) - 0.4)
+
+
+def _figure(value: float) -> str:
+    """Three digits that say something, and thousands apart."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"

@@ -287,29 +287,22 @@ def _judge(study: _Study, model: Model, predictions: Predictions, data_hash: str
         rows={name: len(rows) for name, rows in parts.items()},
         positives={name: int(np.nansum(table.label[rows])) for name, rows in parts.items()},
         test_from=division.test_from,
-        search=Search(
-            tuned.trials,
-            tuple((len(fold.fit), len(fold.validate)) for fold in study.folds),
-            tuned.default_folds,
-            tuned.folds,
-            {**task.learner.parameters, **tuned.parameters},
-        ),
+        search=Search.of(tuned, study.folds, task.learner.parameters),
         metrics=figures.pop("model"),
         baselines=figures,
         money=money(*decided),
         rates=rates(*decided),
         calibration=calibration(label, probability),
         slices=_slices(study, model, predictions),
-        attributions=_attributions(model, predictions),
+        attributions=attributions(model.booster, predictions.matrix, task.features.names),
         drift=drift(table.matrix[division.train], predictions.matrix, task.features.names),
     )
 
 
-def _attributions(model: Model, predictions: Predictions) -> dict[str, float]:
-    """Mean size of each feature's contribution to the raw score over the test (TreeSHAP), largest first."""
-    contributions = np.asarray(model.booster.predict(predictions.matrix, pred_contrib=True, num_threads=1))
+def attributions(booster: lightgbm.Booster, matrix: NDArray[np.float32], names: Sequence[str]) -> dict[str, float]:
+    """Mean size of each feature's contribution to the raw score over some rows (TreeSHAP), largest first."""
+    contributions = np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=1))
     mean = np.abs(contributions[:, :-1]).mean(axis=0)
-    names = model.task.features.names
     return {names[number]: float(mean[number]) for number in np.argsort(-mean, kind="stable")}
 
 

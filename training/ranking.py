@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 
 from data.errors import DataError
@@ -20,6 +19,7 @@ from training.learner import FIXED, MANY_ROWS, ROUNDS, SEEDS, monotone
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import lightgbm
     from numpy.typing import NDArray
 
     from training.task import Parameters
@@ -68,6 +68,8 @@ class Ranking:
             DataError: There is no list of which some rows came true and some did not.
             UsageError: A monotone constraint names a feature that the task has not.
         """
+        import lightgbm
+
         rows, sizes = telling_lists(label, lists, self.most_lists, generator)
         if not len(sizes):
             raise DataError(

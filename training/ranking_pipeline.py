@@ -12,7 +12,7 @@ from data.steps import Steps
 from training.dataset import examples
 from training.drift import drift
 from training.interval import Resampling
-from training.pipeline import HOME, TRIALS, features
+from training.pipeline import HOME, TRIALS, attributions, features, usual_of
 from training.ranking_folds import lists_of, scored_order, taught
 from training.ranking_metrics import Lists, compare_lists
 from training.record import Record, Search
@@ -127,7 +127,8 @@ def fit_order(
     with steps.step("fit") as step:
         step.rows = len(division.train)
         booster = taught(task, table, division.train, tuned.parameters, np.random.default_rng(seed))
-        model = Order(task, booster, _usual(table, division.train))
+        no = division.train[table.label[division.train] == 0]
+        model = Order(task, booster, usual_of(table.matrix[no]))
     with steps.step("judge on the test") as step:
         step.rows = len(division.test)
         predictions = _predict(model, table, division.test)
@@ -148,12 +149,6 @@ def _telling(task: RankingTask, table: Examples, division: Division) -> tuple[Fo
             "or judged; give a longer history, or another cut with --test-from"
         )
     return folds
-
-
-def _usual(table: Examples, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    no = rows[table.label[rows] == 0]
-    known = [column[~np.isnan(column)] for column in (table.matrix[no, place] for place in range(len(table.features)))]
-    return np.array([np.median(column) if len(column) else np.nan for column in known], dtype=np.float64)
 
 
 def _predict(model: Order, table: Examples, rows: NDArray[np.intp]) -> Ordered:
@@ -188,29 +183,18 @@ def _judge(  # noqa: PLR0913, PLR0917 - a record is made of exactly these
         rows={name: len(rows) for name, rows in parts.items()},
         positives={name: int(np.nansum(table.label[rows])) for name, rows in parts.items()},
         test_from=division.test_from,
-        search=Search(
-            tuned.trials,
-            tuple((len(fold.fit), len(fold.validate)) for fold in folds),
-            tuned.default_folds,
-            tuned.folds,
-            {**task.learner.parameters, **tuned.parameters},
-        ),
+        search=Search.of(tuned, folds, task.learner.parameters),
         metrics=figures.pop("model"),
         baselines=figures,
         money={},
         rates={},
         calibration=(),
         slices={},
-        attributions=_attributions(model, predictions),
+        attributions=attributions(model.booster, _sample(predictions.matrix), task.features.names),
         drift=drift(table.matrix[division.train], predictions.matrix, task.features.names),
     )
 
 
-def _attributions(model: Order, predictions: Ordered) -> dict[str, float]:
-    """Mean size of each feature's contribution to the score over some test rows (TreeSHAP), largest first."""
-    asked = np.linspace(0, len(predictions.matrix) - 1, EXPLAINED_ROWS).astype(np.intp)
-    sample = predictions.matrix[np.unique(asked)]
-    contributions = np.asarray(model.booster.predict(sample, pred_contrib=True, num_threads=1))
-    mean = np.abs(contributions[:, :-1]).mean(axis=0)
-    names = model.task.features.names
-    return {names[number]: float(mean[number]) for number in np.argsort(-mean, kind="stable")}
+def _sample(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Some of the rows, evenly spaced: those that are explained."""
+    return matrix[np.unique(np.linspace(0, len(matrix) - 1, EXPLAINED_ROWS).astype(np.intp))]

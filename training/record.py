@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from training.interval import Interval
+    from training.split import Fold
     from training.task import Parameters
+    from training.tune import Tuned
 
 Figures = Mapping[str, "Interval"]
 _DRAWS = 1_000
@@ -47,6 +51,12 @@ class Search:
     default: tuple[float, ...]
     chosen: tuple[float, ...]
     parameters: Parameters
+
+    @staticmethod
+    def of(tuned: Tuned, folds: Sequence[Fold], own: Parameters) -> Search:
+        """What a search found, whose choice rules over the learner's own parameters."""
+        rows = tuple((len(fold.fit), len(fold.validate)) for fold in folds)
+        return Search(tuned.trials, rows, tuned.default_folds, tuned.folds, {**own, **tuned.parameters})
 
 
 @dataclass(frozen=True)

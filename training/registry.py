@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from data.errors import GateRefused, UsageError
 from training.bundles import alone, bundles, point, read, resolve
 from training.gates import Gate, gates
-from training.promotions import BACK, PROMOTED, PROMOTIONS, Promotion, append, before
+from training.promotions import BACK, PROMOTED, PROMOTIONS, Promotion, append, before, came_about
 from training.reconcile import pointed, reconcile, registered, signature_tags, write_tags
 from training.tracking.runs import EXPERIMENT
 from training.tracking.stores import client, store
@@ -75,10 +75,8 @@ def promote(
         found = shown(manifest, previous)
         overridden = _overridden(found, override)
         if left := [gate for gate in found if not gate.passed and gate not in overridden]:
-            listed = "; ".join(map(str, left))
-            raise GateRefused(
-                f"{task} {manifest.version} stays a challenger: {listed}. Train another, or change the task."
-            )
+            stays, advice = _instead(bundles(home) / task, manifest.version, previous)
+            raise GateRefused(f"{task} {manifest.version} {stays}: {'; '.join(map(str, left))}. {advice}")
         signed = override.signature if override else signature
         by, reason = (signed.by, signed.reason) if signed else ("", "")
         said = tuple(gate.as_dict() for gate in overridden)
@@ -129,9 +127,22 @@ def _former(folder: Path) -> tuple[str, str]:
     if not former:
         raise UsageError(
             f"{folder.name}: found no champion before {current or 'the first'}, expected one in {folder / PROMOTIONS};"
-            " name the version to promote instead"
+            f" `shepherd promote {folder.name} VERSION` makes any other one champion that its gates let pass"
         )
     return current, former
+
+
+def _instead(folder: Path, version: str, champion: str) -> tuple[str, str]:
+    """What a version that is refused stays, and what to do instead."""
+    if version != champion and version == before(folder, champion):
+        return "is not promoted", f"It was champion before {champion}: `shepherd promote {folder.name} --back` returns."
+    if version != champion and any(line.version == version for line in came_about(folder)):
+        return "is not promoted", (
+            "It was champion once: train on today's data, or take it back with --override GATE, --by NAME and --reason "
+            "TEXT."
+        )
+    stays = "stays a challenger" if version == pointed(folder, "challenger") else "is not promoted"
+    return stays, "Train another, or change the task."
 
 
 def _compared(manifest: Manifest, champion: str) -> tuple[Gate, ...]:

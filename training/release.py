@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.bundles import Bundle, bundles
+from training.bundles import Bundle, bundles, champion_of
+from training.declaration import declaration
 from training.effect.release import POLICY, RIVALS, release_effects
-from training.export import Criteria, export
-from training.gates import CALIBRATION, DRIFT, MONEY, WORST_SLICE
-from training.incumbent import GAIN, champion_of, gain_in_money
+from training.export import export
+from training.formulas import Criteria
+from training.gates import CALIBRATION, DRIFT, GAIN, MONEY, WORST_SLICE
+from training.incumbent import gain_in_money
+from training.label_rate import label_rates, rate_of
 from training.pipeline import Fitted
 from training.task import Task
 from training.tracking.metrics import figures, flat
@@ -36,6 +39,23 @@ class Released:
     folder: Path
 
 
+def proven(checked: int, looked: int, values: int, mismatches: int) -> dict[str, float]:
+    """What was proven of data and features before an export, as figures that gates ask for.
+
+    Args:
+        checked: Rows of the data that keep their contracts.
+        looked: Rows in which nothing came from later than their moment.
+        values: Feature values that were computed again as the service does.
+        mismatches: How many of these differ.
+    """
+    return {
+        "contract/rows": float(checked),
+        "leakage/rows": float(looked),
+        "replay/values": float(values),
+        "replay/mismatches": float(mismatches),
+    }
+
+
 def release(
     fitted: Fitted | FittedOrder,
     home: Path,
@@ -46,7 +66,7 @@ def release(
     """Export the model with everything an answer rests on; the version names the moment and the model.
 
     Args:
-        fitted: The model with its record; its money is compared with the present champion's.
+        fitted: The model with its record; its money and its rate of labels are compared with the present champion's.
         home: Where bundles lie.
         now: The moment that the version names; now if not given.
         proofs: Figures of what was checked before, which gates ask for beside the record's.
@@ -60,7 +80,9 @@ def release(
     text = hashlib.sha256(fitted.model.booster.model_to_string().encode()).hexdigest()
     version = f"{moment:%Y%m%dT%H%M%SZ}-{text[:8]}"
     decided = fitted.model if isinstance(fitted, Fitted) else None
-    champion, gain = _against_champion(fitted, home)
+    champion = champion_of(bundles(home), task.name)
+    gain = gain_in_money(fitted, champion) if champion and isinstance(fitted, Fitted) else None
+    compared = {**({} if gain is None else flat(GAIN, gain)), **label_rates(rate_of(record), champion)}
     bundle = export(
         bundles(home),
         task=task.name,
@@ -73,9 +95,10 @@ def release(
         usual=fitted.model.usual,
         rows=fitted.predictions.matrix,
         data_hash=record.data_hash,
-        metrics={**figures(record), **gain, **(proofs or {})},
+        metrics={**figures(record), **compared, **(proofs or {})},
         criteria=criteria(task),
-        champion=champion,
+        champion=champion.manifest.version if champion else "",
+        declaration=declaration(task),
         timed=True,
         measured=measured,
         created=moment,
@@ -115,15 +138,18 @@ def release_offers(
     grown = [model.redemption, *earned, *model.purchase.boosters.values()]
     text = hashlib.sha256("".join(one.model_to_string() for one in grown).encode()).hexdigest()
     name, version = model.task.name, f"{moment:%Y%m%dT%H%M%SZ}-{text[:8]}"
+    champion = champion_of(bundles(home), name)
     bundle = release_effects(
         bundles(home),
         changes,
         version=version,
         data_hash=record.data_hash,
         generator=np.random.default_rng([record.seed, 2]),
-        figures={**figures(record), **(proofs or {})},
+        figures={**figures(record), **label_rates(rate_of(record), champion), **(proofs or {})},
         measured=measured,
         created=moment,
+        champion=champion.manifest.version if champion else "",
+        declaration=declaration(model.task.redemption),
         criteria=Criteria(metrics=(POLICY,), rivals=RIVALS, inapplicable=(DRIFT, MONEY, WORST_SLICE)),
     )
     return Released(bundle, bundles(home) / name / version)
@@ -144,12 +170,3 @@ def criteria(task: LabelledTask) -> Criteria:
         ablations=tuple(baseline.name for baseline in task.baselines if baseline.ablation),
         inapplicable=inapplicable,
     )
-
-
-def _against_champion(fitted: Fitted | FittedOrder, home: Path) -> tuple[str, dict[str, float]]:
-    """The champion's version and what is earned beyond it; no figure where it cannot decide on these rows."""
-    champion = champion_of(bundles(home), fitted.model.task.name) if isinstance(fitted, Fitted) else None
-    if champion is None or not isinstance(fitted, Fitted):
-        return "", {}
-    gain = gain_in_money(fitted, champion)
-    return champion.manifest.version, {} if gain is None else flat(GAIN, gain)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from scipy import stats
 
 from training.interval import Interval, Resampling
 
@@ -137,6 +136,8 @@ def _interval(value: Reals, error: Reals, drawn: Reals, errors: Reals, freedom: 
     usable = np.isfinite(drawn) & (errors > 0)
     if not usable.any() or np.isnan(off):
         return Interval(whole, float("nan"), float("nan"))
+    from scipy import stats
+
     wider = float(stats.t.ppf(0.975, max(freedom, 1.0)) / stats.norm.ppf(0.975))
     far, near = wider * np.percentile((drawn[usable] - whole) / errors[usable], (97.5, 2.5), method="weibull")
     return Interval(whole, whole - float(far) * off, whole - float(near) * off)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from data.errors import UsageError
+from data.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -192,3 +192,24 @@ class RankingTask:
 LabelledTask: TypeAlias = Task | RankingTask
 """Asked of rows at their moments, each with a label that closes later."""
 AnyTask: TypeAlias = "LabelledTask | SiteTask"
+
+
+def missing_tables(task: AnyTask, data_set: DataSet) -> tuple[str, ...]:
+    """The tables that rows, their links and labels are read from and that the data set has not."""
+    links = task.rows.linked.shared if task.rows.linked else ()
+    needed = dict.fromkeys((*task.rows.tables, *task.label.tables, *(table for table, _ in links)))
+    return tuple(name for name in needed if name not in data_set.files)
+
+
+def require_tables(task: AnyTask, data_set: DataSet) -> None:
+    """See that the data set has what rows and label are read from.
+
+    Raises:
+        DataError: Tables are missing; all of them are named.
+    """
+    missing = missing_tables(task, data_set)
+    if missing:
+        raise DataError(
+            f"task {task.name!r} needs tables that {data_set.root} has not: missing {', '.join(missing)}; "
+            f"found {', '.join(sorted(data_set.files))}"
+        )

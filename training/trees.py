@@ -7,6 +7,7 @@ one, all trees otherwise.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -105,6 +106,29 @@ def read_forest(booster: lgb.Booster) -> Forest:
             "This LightGBM model cannot be exported:\n" + "\n".join(f"- {problem}" for problem in problems)
         )
     return Forest(tuple(text.settings["feature_names"].split(" ")), tuple(_read_tree(tree) for tree in fields))
+
+
+def forest_base(forest: Forest) -> float:
+    """The raw score before anything is known of a row: the sum over trees of the mean over training rows."""
+    return math.fsum(float(node_values(tree)[0]) for tree in forest.trees)
+
+
+def node_values(tree: Tree) -> NDArray[np.float64]:
+    """Mean leaf value of the training rows that pass each node; of the single leaf where a tree has no node."""
+    nodes = tree.threshold.size
+    if not nodes:
+        return tree.leaf_value
+    value, rows = np.zeros(nodes), np.zeros(nodes)
+    for node in range(nodes - 1, -1, -1):  # a child is always numbered after its parent
+        children = [
+            (tree.leaf_value[~child], max(float(tree.leaf_rows[~child]), 1.0))
+            if child < 0
+            else (value[child], rows[child])
+            for child in (tree.left[node], tree.right[node])
+        ]
+        rows[node] = children[0][1] + children[1][1]
+        value[node] = (children[0][0] * children[0][1] + children[1][0] * children[1][1]) / rows[node]
+    return value
 
 
 def _model_problems(text: ModelText) -> list[str]:

@@ -8,9 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from data.errors import DataError, UsageError
 from training.ranking_folds import order_values
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import optuna
     from numpy.typing import NDArray
     from optuna.trial import FrozenTrial
 
@@ -99,6 +97,10 @@ def search(
         UsageError: No trial is asked for.
         DataError: The first metric has no meaning on a fold.
     """
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
     if trials < 1:
         raise UsageError(f"a search needs at least one trial, the task's own parameters: found trials={trials}")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -198,6 +200,8 @@ def _own(finished: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
+    import optuna
+
     return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
 
 
@@ -229,6 +233,8 @@ def _question(task: LabelledTask, examples: Examples, folds: Sequence[Fold], see
 
 def _space(task: LabelledTask) -> list[tuple[object, ...]]:
     """What the search asks of a few seeded trials and makes of them: the same however its function is written."""
+    import optuna
+
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     draws: list[tuple[object, ...]] = []
     for _ in range(_DRAWS):

@@ -16,7 +16,6 @@ from data.errors import GateRefused, UsageError
 from data.questions import OFFERED, SENDS
 from data.steps import Steps
 from training.answer_table import answer_table
-from training.dataset import require_tables
 from training.effect.study import MODEL
 from training.journey import make
 from training.pipeline import HOME, TRIALS, Fitted, features
@@ -27,6 +26,7 @@ from training.served import ask_offers, ask_rows, server
 from training.sites.journey import served_site
 from training.sites.pipeline import FittedSites
 from training.sites.task import SiteTask
+from training.task import require_tables
 from training.tracking.stores import store
 from training.tracking.tracked import track
 

@@ -203,7 +203,7 @@ CONTRACTS = [contract["name"] for contract in _listed("tool", "importlinter", "c
 DOWN, LIGHT, EDGE, MLFLOW = (
     "Imports flow down only",
     "The online path stays light",
-    "Only bundles, export and payoff meet serving",
+    "Only bundles, export, formulas and payoff meet serving",
     "Only tracking and registry speak to MLflow",
 )
 BREAKS = [

@@ -46,5 +46,5 @@ def test_the_notebook_draws_what_the_walk_left(journey, monkeypatch, tmp_path):
 
 
 def test_the_notebook_fails_loudly_where_there_is_no_run(monkeypatch, tmp_path):
-    with pytest.raises(CellExecutionError):
+    with pytest.raises(CellExecutionError, match="task 'coupon': found no model in the store of runs, expected one"):
         _executed(tmp_path / "empty", monkeypatch, tmp_path)

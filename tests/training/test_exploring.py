@@ -8,10 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as drawn
 
+from features.spec import FeatureSet, column
 from training.dataset import Examples
-from training.exploring import UNKNOWN, _edges, _ranks, _shares, alone, distributions, moved, related, through_time
+from training.exploring import (
+    UNKNOWN,
+    _duration,
+    _edges,
+    _ranks,
+    _shares,
+    alone,
+    distributions,
+    moved,
+    related,
+    through_time,
+)
 
 DAY = 86_400_000_000
+DECLARED = FeatureSet(*(column(name, "points", name.title()) for name in ("tells", "turned", "noise")))
 COLUMNS = drawn.arrays(
     np.float64, st.integers(0, 60), elements=st.one_of(st.floats(-1e6, 1e6, width=32), st.just(np.nan))
 )
@@ -61,7 +74,7 @@ def test_ranks_are_those_of_an_order_with_ties(column):
 
 
 def test_distributions_have_a_panel_a_feature_and_a_line_an_outcome(rows):
-    figure = distributions(rows, ["tells", "noise"], outcomes=("stayed", "left"))
+    figure = distributions(rows, DECLARED.only("tells", "noise"), outcomes=("stayed", "left"))
 
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title() for axes in shown] == ["tells", "noise"]
@@ -74,11 +87,37 @@ def test_distributions_have_a_panel_a_feature_and_a_line_an_outcome(rows):
 
 
 def test_medians_are_of_their_own_stretch(rows):
-    axes = through_time(rows, ["tells"], days=70).axes[0]
+    axes = through_time(rows, DECLARED.only("tells"), days=70).axes[0]
 
     line = axes.lines[0]
     assert list(line.get_xdata()) == [0, 70, 140]
     assert line.get_ydata() == pytest.approx([np.median(part) for part in np.split(rows.matrix[:, 0], 3)])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unit", "length"), [(9, "seconds", 1), (7_200, "hours", 3_600), (1e6, "days", 86_400)]
+)
+def test_seconds_are_drawn_in_a_unit_that_people_read(seconds, unit, length):
+    asked = _examples(np.full((4, 1), seconds), [0, 1, 0, 1], ("since",))
+    axes = through_time(asked, FeatureSet(column("since", "seconds", "Since then")), days=70).axes[0]
+
+    assert axes.get_ylabel() == unit
+    assert axes.lines[0].get_ydata() == pytest.approx([seconds / length])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0, "0 s"), (59, "59 s"), (90, "1.5 min"), (7_200, "2 h"), (86_400, "1 d"), (1e6, "12 d")]
+)
+def test_a_time_is_told_as_people_say_it(seconds, told):
+    assert _duration(seconds) == told
+
+
+def test_a_feature_in_seconds_has_marks_that_people_read():
+    asked = _examples([[60.0], [7_200.0]], [0, 1], ("since",))
+    axes = distributions(asked, FeatureSet(column("since", "seconds", "Since then"))).axes[0]
+
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1 min", "2 h", UNKNOWN]
+    assert axes.get_xlabel() == "time, from"
 
 
 def test_a_feature_that_runs_the_other_way_is_as_good_and_noise_comes_last(rows):

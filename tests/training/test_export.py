@@ -23,9 +23,9 @@ from serving.scorer import Scorer, Trace
 from training.calibrate import Isotonic, Sigmoid, fit_isotonic, fit_sigmoid, fit_spline
 from training.ensemble import average
 from training.export import export
-from training.graph import forest_base, node_values, split_points, write_graph
+from training.graph import split_points, write_graph
 from training.parity import compare, edge_rows, floor_float32
-from training.trees import Forest, Tree, read_forest, read_text
+from training.trees import Forest, Tree, forest_base, node_values, read_forest, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,6 +22,9 @@ GOOD = {
     "slice/month/2/gain_over_best_constant_high": 0.0,
     "calibration/relative_error": 0.1,
     "calibration/error_by_chance": 0.05,
+    "label/rate": 0.2,
+    "label/rate_of_champion": 0.2,
+    "label/rate_by_chance": 0.01,
     "baseline/rival/gain_roc_auc": 0.02,
     "baseline/smaller/gain_roc_auc_high": 0.01,
 }
@@ -39,6 +42,7 @@ BAD = [
     ("money", "money/gain_over_champion_high", -0.01),
     ("worst slice", "slice/month/2/gain_over_best_constant_high", -0.01),
     ("calibration", "calibration/relative_error", 0.51),
+    ("label rate", "label/rate", 0.31),
     ("rival: gain in roc_auc", "baseline/rival/gain_roc_auc", 0.0),
     ("smaller: upper end of the gain in roc_auc", "baseline/smaller/gain_roc_auc_high", -0.01),
 ]
@@ -66,7 +70,7 @@ def test_what_is_good_passes_every_gate(good):
     assert _refusing(good) == []
     assert [gate.name for gate in gates(good)] == [
         *("data contract", "leakage", "replay", "parity", "latency", "judged", "drift", "money", "worst slice"),
-        *("calibration", "rival: gain in roc_auc", "smaller: upper end of the gain in roc_auc"),
+        *("calibration", "label rate", "rival: gain in roc_auc", "smaller: upper end of the gain in roc_auc"),
     ]
 
 
@@ -109,7 +113,8 @@ def test_a_bundle_from_before_the_gates_refuses_at_each_it_has_no_figure_for(goo
     old = {name: value for name, value in GOOD.items() if name.startswith(("test/", "baseline/"))}
 
     assert _refusing(msgspec.structs.replace(good, metrics=old)) == [
-        *("data contract", "leakage", "replay", "latency", "drift", "money", "worst slice", "calibration")
+        *("data contract", "leakage", "replay", "latency", "drift", "money", "worst slice", "calibration"),
+        "label rate",
     ]
 
 
@@ -130,3 +135,28 @@ def test_what_chance_explains_is_not_held_against_calibration(good):
 
     assert _refusing(few) == []
     assert _refusing(_with(few, **{"calibration/error_by_chance": None})) == ["calibration"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "then", "passed"),
+    [
+        (0.29, 0.2, True),
+        (0.31, 0.2, False),
+        (0.2, 0.31, False),
+        (0.03, 0.025, True),
+        (0.019, 0.01, True),  # twice as much, and chance explains it
+        (0.0, 0.2, False),
+        (None, 0.2, False),
+        (0.2, None, False),
+    ],
+)
+def test_a_rate_of_labels_may_change_by_half_or_by_chance(good, rate, then, passed):
+    found = _with(good, **{"label/rate": rate, "label/rate_of_champion": then})
+
+    assert _refusing(found) == ([] if passed else ["label rate"])
+
+
+def test_no_rate_of_labels_is_asked_of_a_first_model(good):
+    first = msgspec.structs.replace(_with(good, **{"label/rate": 0.99, "label/rate_of_champion": None}), champion="")
+
+    assert _refusing(first) == []

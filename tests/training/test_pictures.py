@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from training.curves import draw
 from training.interval import Interval
 from training.pictures import ahead, budgets, earnings_of, sliced, treated_as
+from training.report.curve import Curve, Line
+from training.report.words import Said
 from training.uplift_curves import BudgetPoint
 
 
@@ -52,6 +55,24 @@ def test_intervals_are_drawn_as_long_as_they_are():
     assert axes.get_xlabel() == "fen"
 
 
+def test_what_is_too_far_off_is_an_arrow_with_its_figure():
+    far = {
+        "ours": Interval(2.0, 1.0, 3.0),
+        "near": Interval(-4.0, -5.0, -3.0),
+        "far": Interval(-1_383.0, -1_400.0, -1_300.0),
+    }
+    (axes,) = earnings_of(far, title="what is earned").axes
+
+    low, high = axes.get_xlim()
+    assert -10 < low < -5
+    assert 3 < high < 5
+    (arrow,) = (line for line in axes.lines if line.get_marker() == "<")
+    assert (list(arrow.get_xdata()), list(arrow.get_ydata())) == ([0.02], [0])  # of the width, from the left
+    assert _names(axes) == ["ours", "near", "far"]
+    assert axes.texts[0].get_text() == "-1,383 [-1,400, -1,300]"
+    assert axes.get_title() == "what is earned"
+
+
 def test_everybody_of_an_outcome_gets_one_action(fitted):
     payoff = fitted.model.task.payoff
     (axes,) = treated_as(fitted.record, payoff.actions, payoff.outcomes).axes
@@ -71,3 +92,13 @@ def test_budgets_begin_with_nothing_and_only_ours_has_its_interval():
     assert [list(line.get_ydata()) for line in axes.lines[:2]] == [[0, 3, 4], [0, 1, 2]]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["ours", "by lot"]
     assert len(axes.collections) == 1
+
+
+def test_money_is_drawn_as_deep_as_the_mildest_action_goes():
+    said = Said("word", "词")
+    mild, hard = Line(said, (0.0, 1.0), (-10.0, 0.0)), Line(said, (0.0, 1.0), (-1_000.0, -1.0))
+    axes = draw((Curve("money", said, said, said, (mild, hard)),), {"feature": 1.0})["money"].axes[0]
+
+    low, high = axes.get_ylim()
+    assert -20 < low < -10
+    assert 0 < high < 2

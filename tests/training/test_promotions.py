@@ -5,14 +5,15 @@ import shutil
 
 import pytest
 
-from data.errors import DataError, UsageError
-from serving.bundle import resolve
+from data.errors import DataError, GateRefused, UsageError
+from serving.bundle import point, resolve
 from training.promotions import Override, Promotion, Signature, append, before, promotions
 from training.registry import back, challenge, promote
 from training.tracking.stores import client, store
 from training.tracking.tracked import track
 
 FIGURES = {"contract/rows": 1_500.0, "leakage/rows": 500.0, "replay/values": 300.0, "replay/mismatches": 0.0}
+RATES = {"label/rate": 0.3, "label/rate_of_champion": 0.3, "label/rate_by_chance": 0.01}
 MONEY = "money/gain_over_best_constant_high"
 
 
@@ -43,6 +44,7 @@ def tracked(fitted, released, tmp_path_factory):
             good(manifest)
             manifest["champion"] = "first"
             manifest["metrics"].update({"money/gain_over_champion": -2.0, "money/gain_over_champion_high": -1.0})
+            manifest["metrics"].update(RATES)
 
         first = _renamed(root / released.folder.name, "first", good)
         second = _renamed(root / released.folder.name, "second", poor)
@@ -192,3 +194,33 @@ def test_a_line_that_is_none_is_named(tmp_path):
 
     with pytest.raises(DataError, match="line 1 that is no promotion"):
         promotions(tmp_path)
+
+
+def _over(home, version):
+    promote("renewal", home, version, Override(("money",), "Li Na", "asked for"))
+
+
+def test_the_champion_of_before_is_told_the_way_back(home):
+    promote("renewal", home, "first")
+    _over(home, "second")
+
+    with pytest.raises(GateRefused, match="renewal first is not promoted: champion compared with") as refusal:
+        promote("renewal", home, "first")
+
+    assert "`shepherd promote renewal --back` returns" in str(refusal.value)
+    assert "Train another" not in str(refusal.value)
+    assert back("renewal", home) == "first"
+
+
+def test_a_champion_of_long_ago_is_told_how_to_be_taken_back(home):
+    promote("renewal", home, "first")
+    _over(home, "second")
+    root = home / "bundles" / "renewal"
+    _renamed(root / "second", "third", lambda _: None)
+    append(root, Promotion("2026-11-01T00:00:00+00:00", "promote", "third", "second"))
+    point(root.parent, "renewal", "champion", "third")
+
+    with pytest.raises(GateRefused, match=r"renewal first is not promoted: .* It was champion once") as refusal:
+        promote("renewal", home, "first")
+
+    assert "--override GATE, --by NAME" in str(refusal.value)

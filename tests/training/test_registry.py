@@ -20,7 +20,10 @@ from training.tracking.tracked import track
 
 GAIN = "baseline/complaints/gain_roc_auc"
 PROOFS = {"contract/rows": 1_500.0, "leakage/rows": 500.0, "replay/values": 300.0, "replay/mismatches": 0.0}
-GENERAL = ("data contract", "leakage", "replay", "parity", "latency", "judged", "drift", "money", "calibration")
+GENERAL = (
+    *("data contract", "leakage", "replay", "parity", "latency", "judged", "drift", "money", "calibration"),
+    "label rate",
+)
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,14 @@ import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from features.wording import sentence_zh
 from training.bundles import read
+from training.catalogue import find
 from training.gates import Gate, gates
 from training.interval import Interval
 from training.record import relative_error
@@ -164,6 +167,34 @@ def test_drift_counts_by_what_the_score_leans_on(content, renewal):
 
     assert found.severity == 2.0
     assert "Complaints of the last year" in found.said.english
+
+
+def test_risks_call_a_feature_by_its_chinese_name_where_it_has_one(content, renewal):
+    worded, plain = (
+        msgspec.structs.replace(
+            content.manifest,
+            features=tuple(
+                msgspec.structs.replace(one, sentence_zh=chinese) if one.name == "complaints" else one
+                for one in content.manifest.features
+            ),
+        )
+        for chinese in ("该会员最近 1 年的投诉次数：{value}", "")
+    )
+    record = replace(content.record, attributions={"complaints": 9.0, "years": 1.0}, drift={"complaints": 0.5})
+
+    def said(manifest):
+        risks = risks_of(record, manifest, renewal.metrics, content.money, drift_of(record, manifest))
+        return {risk.name: risk.said.chinese for risk in risks}
+
+    for name in ("one feature", "drift"):
+        assert "“该会员最近 1 年的投诉次数”" in said(worded)[name]
+        assert "complaints" not in said(worded)[name]
+        assert "complaints" in said(plain)[name]
+
+
+@pytest.mark.parametrize("task", ["fraud", "coupon", "site"])
+def test_every_feature_of_a_shipped_task_has_a_chinese_name(task):
+    assert [one.name for one in find(task).features if sentence_zh(one) is None] == []
 
 
 def test_money_that_may_be_nothing_is_something_to_act_on(content, renewal):

@@ -105,7 +105,9 @@ def test_a_server_is_opened_by_its_address():
 def test_a_store_that_does_not_answer_is_named_with_the_fix(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
-    with pytest.raises(DependencyDown, match=r"127\.0\.0\.1:9: found no answer .*unset it to track in a file"):
+    with pytest.raises(
+        DependencyDown, match=r"127\.0\.0\.1:9: found that the connection was refused.*unset it to track in a file"
+    ):
         client(Store("http://127.0.0.1:9", None))
 
 
@@ -117,6 +119,17 @@ def test_a_run_ends_finished_with_its_model_registered(first, released):
     version = seen.get_model_version("shepherd-renewal", tracked.model_version)
     assert version.run_id == tracked.run_id
     assert version.tags["shepherd.bundle"] == released.folder.name
+
+
+def test_a_registration_is_not_told_to_standard_error(fitted, released, tmp_path, capfd):
+    where = store(tmp_path / "home")
+    for _ in range(2):
+        track(fitted, released.folder, where)
+
+    said = capfd.readouterr().err
+    assert "egistered model" not in said
+    assert "Created version" not in said
+    assert len(client(where).search_model_versions("name = 'shepherd-renewal'")) == 2
 
 
 def test_a_run_carries_its_report_and_its_note_opens_with_the_verdict(first, fitted, tmp_path):

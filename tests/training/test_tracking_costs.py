@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.tracking import asked, commands, crowd, overhead, reading
+from benchmarks.tracking import answering, asked, commands, crowd, overhead
 from data.sources import open_folder
 from training.tracking.runs import EXPERIMENT
 from training.tracking.stores import client, store
@@ -42,5 +42,9 @@ def test_a_crowded_store_is_asked_by_every_part_and_command(measured):
     parts = asked(home, "renewal", tracked.run_id, folder)
     assert len(parts) == 4
     assert all(one["seconds"] > 0 for one in parts.values())
-    unknown = {name: words for name, words in reading(home, "renewal", folder).items() if name.startswith("verify")}
-    assert [one["exit_code"] for one in commands(unknown).values()] == [2.0]
+    words = answering(home, "renewal", folder)
+    refused = ("verify an unknown run", "train an unknown task")
+    found = commands({name: words[name] for name in refused}, calls=1)
+    assert [one["exit_code"] for one in found.values()] == [2.0, 2.0]
+    assert all(one["cpu_seconds"] > 0 for one in found.values())
+    assert all(one["longest_seconds"] == one["seconds"] >= one["answer_seconds"] > 0 for one in found.values())

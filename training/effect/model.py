@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import lightgbm
     from numpy.typing import NDArray
 
-    from training.export import Changed, Response
+    from training.formulas import Changed, Response
 
 ARM = "offer_sent"
 """The column that a forest which learns from both arms sees behind all others: 1 where the offer was sent."""

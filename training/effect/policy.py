@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.effect.experiment import Experiment
-    from training.export import Earned
+    from training.formulas import Earned
     from training.interval import Interval, Resampling
     from training.off_policy import PolicyValue
 

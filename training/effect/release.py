@@ -8,7 +8,8 @@ import numpy as np
 
 from data.errors import GateRefused
 from training.allocation import found_policy
-from training.export import UNPROVED, Criteria, Effects, Head, OfferValues, Term, export
+from training.export import UNPROVED, OfferValues, export
+from training.formulas import Criteria, Effects, Head, Term
 from training.pipeline import usual_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def release_effects(  # noqa: PLR0913 - what export is given
     created: datetime | None = None,
     figures: Mapping[str, float] | None = None,
     criteria: Criteria | None = None,
+    champion: str = "",
+    declaration: str = "",
     measured: Mapping[str, float] | None = None,
 ) -> Bundle:
     """Write `root/TASK/VERSION` with the graphs of redemption, effect and basket, and the constants of shrinkage.
@@ -55,6 +58,8 @@ def release_effects(  # noqa: PLR0913 - what export is given
         created: Instant to note in the manifest; now if not given.
         figures: Those of the chance of redemption, to stand beside the policy's.
         criteria: What the figures have to show before the bundle becomes champion; nothing if not given.
+        champion: The version that the figures compare it with; empty where there is none.
+        declaration: Hash of all that the task declares; empty where it is not known.
         measured: What an earlier export measured, noted instead of timing a row again.
 
     Returns:
@@ -78,6 +83,8 @@ def release_effects(  # noqa: PLR0913 - what export is given
         data_hash=data_hash,
         metrics={**(figures or {}), **_metrics(fitted)},
         criteria=criteria,
+        champion=champion,
+        declaration=declaration,
         generator=generator,
         usual=usual_of(test.matrix[test.treated & (test.redeemed == 0)]),
         effects=_effects(model, fitted.record.price, _policy(model, test.matrix)),

@@ -19,12 +19,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
-from scipy.optimize import minimize
 
 from data.errors import DataError
 from training.effect.model import EffectLearner, EffectModel, Head
 from training.effect.trees import Trees
-from training.export import Fact, Response, Score, inclined
+from training.formulas import Fact, Response, Score, inclined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,6 +64,8 @@ class ResponseLearner(EffectLearner):
     used: float = 0.9
 
     def learned(self, trial: Trial, generator: np.random.Generator) -> EffectModel:  # noqa: D102 - as in EffectLearner
+        from scipy.optimize import minimize
+
         if trial.redeemed is None or trial.kind != "chance":
             raise DataError(
                 f"ResponseLearner: found an outcome that is a {trial.kind}, and "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import DataError
-from training.export import Division, Segment, Shrinkage, Shrunk, segment_count, segments_of
+from training.formulas import Division, Segment, Shrinkage, Shrunk, segment_count, segments_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from training.effect.model import Head
 from training.effect.policy import Foretold, logged, logged_margin, price_of, sends, values, within
 from training.effect.shrinkage import Halves, believed, corrected, halved, segments_of
 from training.effect.worth import Earnings, OfferModel
-from training.export import Earned, valued
+from training.formulas import Earned, valued
 from training.interval import Resampling
 from training.learner import raw_scores
 from training.pipeline import HOME
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from training.effect.model import EffectModel
     from training.effect.shrinkage import Shrinkage
     from training.effect.task import EffectTask
-    from training.export import Valued
+    from training.formulas import Valued
     from training.interval import Interval
     from training.pipeline import Model
     from training.split import Division

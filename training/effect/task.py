@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import UsageError
-from training.allocation import Limits, OfferRules
+from training.formulas import Limits, OfferRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.export import Earned, Valued, valued
+from training.formulas import Earned, Valued, valued
 from training.learner import raw_scores
 
 if TYPE_CHECKING:

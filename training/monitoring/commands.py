@@ -39,15 +39,15 @@ def monitor(
     """Last week by the log: performance, money, drift, slices and shadows as a run; beside a running service, too."""
     from data.sources import open_folder
     from serving.settings import read_settings
+    from training.monitoring.evidence import Evidence
     from training.monitoring.journal import open_journal
-    from training.monitoring.offers import monitor_offers
-    from training.monitoring.scans import monitor_scans
-    from training.monitoring.sites import monitor_sites
     from training.monitoring.step import write
     from training.sites.task import SiteTask
     from training.task import Task
+    from training.tracking.stores import require_answer
 
     asked = task_of(task, None)
+    require_answer()
     settings = read_settings(home)
     secret = None if settings.secret is None else settings.secret.get_secret_value()
     first, last = (
@@ -55,12 +55,19 @@ def monitor(
     )
     data_set = None if data is None else open_folder(data, time_zone)
     with open_journal(ledger or settings.ledger, secret) as journal:
+        evidence = Evidence(journal, settings.bundles, data_set, first, last)
         if isinstance(asked, SiteTask):
-            found = monitor_sites(asked, journal, settings.bundles, data_set, first, last)
+            from training.monitoring.sites import monitor_sites
+
+            found = monitor_sites(asked, evidence)
         elif isinstance(asked, Task) and asked.rows.name == "scan":
-            found = monitor_scans(asked, journal, settings.bundles, data_set, first, last)
+            from training.monitoring.scans import monitor_scans
+
+            found = monitor_scans(asked, evidence)
         elif isinstance(asked, Task):
-            found = monitor_offers(asked, journal, settings.bundles, data_set, first, last)
+            from training.monitoring.offers import monitor_offers
+
+            found = monitor_offers(asked, evidence)
         else:
             raise UsageError(
                 f"shepherd monitor: found the task {asked.name!r}, which puts lists in order, and the service keeps no "

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from scipy import stats
+import numpy as np
 
-from training.export import Binning
+from training.formulas import Binning
+from training.report.words import named
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from training.bundles import Bundle
+    from training.report.words import Said
 
+NO_REFERENCE: Final = "the bundle does not say how features and scores were spread over its test"
+LEAST_ROWS: Final = 50
+"""Below it the law of chance does not hold: chi-squared wants some five of every bin, and there are about ten."""
 _SURE: Final = 0.975
+_ROWS: Final = 1 << 10  # put into bins at a time
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Drifted:
         weighted: The mean of the features', each counting as much as the version leans on it; None where unknown.
         chance: What the score's reaches by chance alone, in all but one case of forty.
         chances: Likewise of each feature, all of them together.
+        called: What each feature is called in a sentence.
     """
 
     rows: int
@@ -39,6 +45,59 @@ class Drifted:
     weighted: float | None
     chance: float
     chances: Mapping[str, float]
+    called: Mapping[str, Said]
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON: the figures."""
+        told = ("rows", "features", "score", "weighted", "chance", "chances")
+        return {name: getattr(self, name) for name in told}
+
+
+@dataclass
+class Bins:
+    """The bins of one version, and what fell into them.
+
+    Attributes:
+        binning: The bins.
+        counts: What fell in, shape (features + 1, bins); whole after `settle`.
+    """
+
+    binning: Binning
+    counts: NDArray[np.int64]
+    _waiting: list[NDArray[np.float64]] = field(default_factory=list)
+    _rows: int = 0
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Bins | None:
+        """Empty ones; None where the bundle does not say how things were."""
+        reference = bundle.manifest.reference
+        if reference is None:
+            return None
+        binning = Binning(reference)
+        return cls(binning, np.zeros_like(binning.expected))
+
+    def add(self, features: bytes, scores: Sequence[float]) -> None:
+        """Take in rows as a record keeps them; none where their number is another than that of the scores.
+
+        Args:
+            features: Float32, little-endian, row after row.
+            scores: What was said of each.
+        """
+        width = self.binning.columns - 1
+        if not scores or len(features) != 4 * width * len(scores):
+            return
+        rows = np.frombuffer(features, "<f4").reshape(-1, width).astype(np.float64)
+        self._waiting.append(np.column_stack((rows, np.asarray(scores, np.float64))))
+        self._rows += len(scores)
+        if self._rows >= _ROWS:
+            self.settle()
+
+    def settle(self) -> NDArray[np.int64]:
+        """Count what waits."""
+        if self._waiting:
+            self.counts += self.binning.counts(np.concatenate(self._waiting))
+            self._waiting, self._rows = [], 0
+        return self.counts
 
 
 def drifted(bundle: Bundle, counts: NDArray[np.int64]) -> Drifted | None:
@@ -67,7 +126,15 @@ def drifted(bundle: Bundle, counts: NDArray[np.int64]) -> Drifted | None:
         weighted=_weighted(features, bundle.manifest.metrics),
         chance=_by_chance(reference.score.counts, rows, _SURE),
         chances={names[place]: chances[place] for place in order},
+        called={one.name: named(one) for one in bundle.manifest.features},
     )
+
+
+def too_few(found: Drifted | None) -> dict[str, str]:
+    """Why no limit is held against the drift, by name, as `skipped` tells it; nothing where limits are held."""
+    if found is None or found.rows >= LEAST_ROWS:
+        return {}
+    return {"limits of drift": f"{found.rows} rows: below {LEAST_ROWS} nobody can tell drift from chance"}
 
 
 def _by_chance(counts: tuple[int, ...], rows: int, sure: float) -> float:
@@ -75,6 +142,8 @@ def _by_chance(counts: tuple[int, ...], rows: int, sure: float) -> float:
 
     Yurdakul, "Statistical properties of population stability index", Western Michigan University, 2018.
     """
+    from scipy import stats
+
     bins = sum(count > 0 for count in counts)
     if bins < 2:
         return 0.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
+from training.monitoring.drifted import too_few
 from training.report.words import Said, metric, number, spanned
 
 if TYPE_CHECKING:
@@ -81,12 +82,19 @@ def verdict(findings: Sequence[Finding]) -> tuple[Level, Said]:
     )
 
 
-def of_drift(found: Drifted | None) -> Iterable[Finding]:
-    """What moved."""
-    if found is None:
+def of_drift(found: Drifted | None, worst: Level = Level.ACT) -> Iterable[Finding]:
+    """What moved.
+
+    Args:
+        found: By how much; nothing is held where nobody can say, nor against a handful of rows.
+        worst: What follows at most. Scans come as they come; which offers and which sites are asked about somebody
+            chooses, so that there another choice is drift as well, and nothing is broken.
+    """
+    if found is None or too_few(found):
         return
-    limit = f"look from {LOOK_PSI:g}, act from {ACT_PSI:g}; by chance up to {number(found.chance)}"
-    level = _psi(found.score, found.chance)
+    limits = f"look from {LOOK_PSI:g}" + (f", act from {ACT_PSI:g}" if worst is Level.ACT else "")
+    limit = f"{limits}; by chance up to {number(found.chance)}"
+    level = min(worst, _psi(found.score, found.chance))
     said = Said(f"the score's PSI is {found.score:.3f}", f"评分 PSI 为 {found.score:.3f}")
     yield Finding("score drift", level, f"{found.score:.3f}", limit, said)
     surely = {name: psi for name, psi in found.features.items() if psi > max(ACT_PSI, found.chances[name])}
@@ -94,17 +102,16 @@ def of_drift(found: Drifted | None) -> Iterable[Finding]:
     level = Level.LOOK if surely else Level.HEALTHY
     limit = f"look from {ACT_PSI:g} beyond chance, which reaches {number(found.chances[name])}"
     said = Said(
-        f"{len(surely)} features moved, {name} most (PSI {top:.3f})",
-        f"{len(surely)} 个特征漂移，最大为 {name}（{top:.3f}）",
+        f"features that moved: {len(surely)}, {name} most (PSI {top:.3f})",
+        f"{len(surely)} 个特征漂移，最大为{found.called[name].chinese}（{top:.3f}）",
     )
     yield Finding("feature drift", level, f"{len(surely)} features, most {name} {top:.3f}", limit, said)
     if found.weighted is not None:
-        level = _psi(found.weighted, found.chance)
-        limit = f"look from {LOOK_PSI:g}, act from {ACT_PSI:g}"
+        level = min(worst, _psi(found.weighted, found.chance))
         said = Said(
             f"what the score leans on moved by {found.weighted:.3f}", f"评分依据的特征平均 PSI 为 {found.weighted:.3f}"
         )
-        yield Finding("weighted drift", level, f"{found.weighted:.3f}", limit, said)
+        yield Finding("weighted drift", level, f"{found.weighted:.3f}", limits, said)
 
 
 def of_metrics(found: Mapping[str, Interval], tested: Mapping[str, float]) -> Iterable[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from serving.siting.markup import Markup, document, element
+from serving.siting.markup import Markup, document, element, joined
 from serving.siting.page import both, table
 from serving.siting.style import STYLE
 from training.monitoring.findings import VERDICTS, Level
@@ -27,6 +27,7 @@ FILE: Final = "monitor.html"
 """How the artefact of a run is called."""
 
 _TOP: Final = 15
+_SHARES: Final = {"acted": Said("acted on", "干预比例"), "redeemed": Said("redeemed", "核销率")}
 _COUNTS: Final = {
     "decisions": Said("decisions", "决策"),
     "labelled": Said("of them with an outcome so far", "已有结果"),
@@ -34,7 +35,19 @@ _COUNTS: Final = {
     "labelled_by_lot": Said("known by lot, so that they stand for all", "抽签得知结果"),
     "let_through_by_lot": Said("let through by lot", "抽签放行"),
     "degraded": Said("by the policy, not counted above", "兜底决策（不计入）"),
+    "not_judged": Said("that no model was asked about", "未经模型判断"),
+    "out_of_range": Said("sites unlike any store", "超出范围的选址"),
     "forgotten": Said("of members who were forgotten, left out", "已遗忘会员（不计入）"),
+}
+_FURTHER: Final = {
+    "redeemed": Said("share of the week's sends that was redeemed", "核销率（本周发券）"),
+    "money/uplift": Said("earned beyond the held out, fen a send", "相对对照组每券多得（分）"),
+    "money/foretold": Said("what the model foretold of the sends, fen a send", "模型预计每券增量毛利（分）"),
+}
+_ARRIVAL: Final = {
+    "longest_gap_hours": Said("longest stretch without a decision, hours", "最长无决策时段（小时）"),
+    "late_seconds_median": Said("from happening to coming in, median, seconds", "发生至到达（中位数，秒）"),
+    "late_seconds_99": Said("the same, 99 in 100", "同上（99 分位）"),
 }
 _NO_LABELS: Final = Said("Nothing came true and nothing false yet.", "尚无标签。")
 
@@ -175,8 +188,12 @@ def _drawings(found: Monitored) -> list[Curve]:
 def _money(found: Monitored) -> Markup:
     title = ("Money", "收益")
     saved = found.money
+    if saved is None and found.further:
+        rows = [[two(_FURTHER.get(name, Said(name, name))), spanned(one)] for name, one in found.further.items()]
+        why = [note(found.skipped["money"], "对照组不足，无法估计增量。")] if "money" in found.skipped else []
+        return section("money", *title, table(["", ""], rows), *why)
     if saved is None:
-        return section("money", *title, note(found.skipped.get("money", ""), "尚无抽签结果，无法估计。"))
+        return section("money", *title, note(found.skipped.get("money", ""), "无法估计。"))
     figures = {
         Said("saved beyond the passive action, doubly robust", "相对不干预多得（双重稳健）"): saved.doubly_robust,
         Said("the same, self-normalised", "同上（自归一）"): saved.snips,
@@ -196,9 +213,16 @@ def _money(found: Monitored) -> Markup:
 def _drift(found: Monitored) -> Markup:
     title, moved = ("Drift against its test (PSI)", "相对测试的漂移（PSI）"), found.drift
     if moved is None:
-        return section("drift", *title, note(found.skipped.get("drift", ""), "无参考分布。"))
+        return section("drift", *title, note(found.skipped.get("drift", ""), "无法衡量漂移。"))
     rows: list[list[str | Markup]] = [[both("score", "评分"), number(moved.score), number(moved.chance)]]
-    rows += [[name, number(psi), number(moved.chances[name])] for name, psi in list(moved.features.items())[:_TOP]]
+    rows += [
+        [
+            joined((element("code", name), element("div", two(moved.called[name])))),
+            number(psi),
+            number(moved.chances[name]),
+        ]
+        for name, psi in list(moved.features.items())[:_TOP]
+    ]
     heads = ["", "PSI", both("by chance up to", "随机可达")]
     return section("drift", *title, table(heads, rows))
 
@@ -207,9 +231,14 @@ def _slices(found: Monitored) -> Markup:
     if not found.slices:
         return Markup()
     name = next(iter(found.metrics), "")
-    heads = ["", "", *([two(metric(name))] if name else []), both("acted on", "干预比例")]
+    shares = [one for one in _SHARES if any(one in part for parts in found.slices.values() for part in parts.values())]
+    heads = ["", "", *([two(metric(name))] if name else []), *(two(_SHARES[one]) for one in shares)]
     rows = [
-        [column, value, *([_spanned(part.get(name))] if name else []), _spanned(part.get("acted"))]
+        [
+            *(column, value),
+            *([_spanned(part.get(name))] if name else []),
+            *(_spanned(part.get(one)) for one in shares),
+        ]
         for column, parts in found.slices.items()
         for value, part in parts.items()
     ]
@@ -228,7 +257,7 @@ def _beside(others: Sequence[Beside]) -> Markup:
         both("compared", "对比数"),
         both("answered (canary)", "实际作答"),
         both("acts otherwise", "决策不同"),
-        both("chance higher by", "概率差"),
+        both("chance higher by; of sites the forecast, as a share", "概率差（选址为预测之比）"),
         both("would have earned more, fen a decision", "每单多赚（分）"),
     ]
     rows = [
@@ -253,11 +282,13 @@ def _served(found: Monitored) -> Markup:
     counted = [[two(said), f"{found.counts[name]:,}"] for name, said in _COUNTS.items() if name in found.counts]
     versions = [[name, f"{count:,}"] for name, count in found.versions.items()]
     actions = [[name, f"{count:,}"] for name, count in found.actions.items()]
+    arrived = [[two(said), number(found.arrival[name])] for name, said in _ARRIVAL.items() if name in found.arrival]
     return section(
         "served",
         "What was served",
         "服务概况",
         table(["", both("count", "数量")], counted),
+        table(["", ""], arrived),
         table([both("version", "版本"), both("decisions", "决策")], versions),
         table([both("action, before the lot", "决策（抽签前）"), both("decisions", "数量")], actions),
     )

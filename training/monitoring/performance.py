@@ -157,27 +157,44 @@ def money_of(
     return savings(payoff, logged, draws(served.unit[inside]), theirs)
 
 
+def judged(truth: Truth) -> NDArray[np.object_]:
+    """How each outcome came to be known; None of those that are not."""
+    told = np.where(truth.by_lot, "by lot", "on suspicion").astype(object)
+    told[~truth.known] = None
+    return told
+
+
 def slices_of(
-    served: Served, truth: Truth, metrics: Sequence[Metric], passive: str
+    columns: Mapping[str, NDArray[np.object_]],
+    score: NDArray[np.float64],
+    units: NDArray[np.int64],
+    truth: Truth,
+    metrics: Sequence[Metric],
+    shares: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, dict[str, dict[str, Interval]]]:
-    """By column and value: the metrics, and the share on which something other than the passive action was chosen."""
-    columns = dict(served.columns)
-    if truth.lot:
-        judged = np.where(truth.by_lot, "by lot", "on suspicion").astype(object)
-        judged[~truth.known] = None
-        columns["judged"] = judged
+    """By column and value: the metrics, and each share, of the slices that are large enough.
+
+    Args:
+        columns: What rows are told apart by, each shape (rows,), None for unknown.
+        score: What was said of each, shape (rows,).
+        units: What is independent, shape (rows,).
+        truth: What came of them.
+        metrics: What to measure.
+        shares: By name, of which rows something holds.
+    """
     found: dict[str, dict[str, dict[str, Interval]]] = {}
-    acted = (served.meant != passive).astype(np.float64)
     for name, values in columns.items():
         for value in sorted({str(one) for one in values.tolist() if one is not None}):
             rows = np.array([str(one) == value for one in values.tolist()])
             if rows.sum() < SMALLEST_SLICE:
                 continue
-            told = metrics_of({"model": served.probability}, truth, served.unit, metrics, rows).get("model", {})
-            (share,) = studentised(
-                np.column_stack((np.ones(rows.sum()), acted[rows])),
-                [lambda sums: sums[1] / sums[0]],
-                draws(served.unit[rows]),
-            )
-            found.setdefault(name, {})[value] = {**told, "acted": share}
+            told = metrics_of({"model": score}, truth, units, metrics, rows).get("model", {})
+            held = {one: _share(of[rows], units[rows]) for one, of in shares.items()}
+            found.setdefault(name, {})[value] = {**told, **held}
     return found
+
+
+def _share(of: NDArray[np.bool_], units: NDArray[np.int64]) -> Interval:
+    columns = np.column_stack((np.ones(len(of)), of.astype(np.float64)))
+    (share,) = studentised(columns, [lambda sums: sums[1] / sums[0]], draws(units))
+    return share

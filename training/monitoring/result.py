@@ -37,10 +37,15 @@ class Monitored:
         span: When the oldest and newest decision of the log came in, as text.
         counts: How many decisions, by what became of them.
         versions: How many decisions each version answered.
-        actions: On how many decisions each action was chosen, before the lot.
         labels: What has come back yet: counts, shares and days.
         metrics: Figures where it is known what came, as the test has them.
         tested: The same of the version's test, by the manifest's names.
+        arrival: How steadily decisions came in (`training.monitoring.evidence.arrival`).
+        skipped: What nobody can say and why, by name.
+        findings: Every limit.
+        level: The verdict.
+        said: The verdict in words.
+        actions: On how many decisions each action was chosen, before the lot.
         calibration: Whether chances hold; None where nobody can say.
         money: What was earned beyond the passive action for all; None where nobody can say.
         drift: What moved; None where nobody can say.
@@ -49,10 +54,6 @@ class Monitored:
         days: Decisions, mean chance, and share acted on, by day (UTC).
         lot: Which lot had outcomes told: `audits`, `holdout`, or nothing.
         further: Figures of kinds of their own: of forecasts or offers, by the name of the metric.
-        skipped: What nobody can say and why, by name.
-        findings: Every limit.
-        level: The verdict.
-        said: The verdict in words.
     """
 
     task: str
@@ -62,20 +63,21 @@ class Monitored:
     span: tuple[str, str]
     counts: Mapping[str, int]
     versions: Mapping[str, int]
-    actions: Mapping[str, int]
     labels: Mapping[str, float]
     metrics: Mapping[str, Interval]
     tested: Mapping[str, float]
-    calibration: Calibration | None
-    money: Savings | None
-    drift: Drifted | None
-    slices: Mapping[str, Mapping[str, Mapping[str, Interval]]]
-    beside: tuple[Beside, ...]
-    days: tuple[tuple[str, int, float, float], ...]
+    arrival: Mapping[str, float]
     skipped: Mapping[str, str]
     findings: tuple[Finding, ...]
     level: Level
     said: Said
+    actions: Mapping[str, int] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    money: Savings | None = None
+    drift: Drifted | None = None
+    slices: Mapping[str, Mapping[str, Mapping[str, Interval]]] = field(default_factory=dict)
+    beside: tuple[Beside, ...] = ()
+    days: tuple[tuple[str, int, float, float], ...] = ()
     lot: str = ""
     further: Mapping[str, Interval] = field(default_factory=dict)
 
@@ -91,6 +93,7 @@ class Monitored:
             **{f"rows/{name}": float(count) for name, count in self.counts.items()},
             **{f"labels/{name}": value for name, value in self.labels.items()},
             **{f"actions/{name}": float(count) for name, count in self.actions.items()},
+            **{f"arrival/{name}": value for name, value in self.arrival.items()},
             **self._of_money(),
             **self._of_drift(),
             **self._of_slices(),
@@ -125,6 +128,7 @@ class Monitored:
             "versions": dict(self.versions),
             "actions": dict(self.actions),
             "labels": _plain(self.labels),
+            "arrival": _plain(self.arrival),
             "metrics": _plain(self.metrics),
             "tested": _plain(self.tested),
             "calibration": _plain(self.calibration),

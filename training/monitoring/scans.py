@@ -12,12 +12,14 @@ from data.errors import DataError, UsageError
 from training.decision_log import UNKNOWN
 from training.monitoring import findings
 from training.monitoring.beside import beside
-from training.monitoring.drifted import drifted
+from training.monitoring.drifted import NO_REFERENCE, drifted, too_few
+from training.monitoring.evidence import NOT_IN_LOG, arrival
 from training.monitoring.journal import SCANS
 from training.monitoring.performance import (
     LEAST_POSITIVES,
     LEAST_REVEALED,
     calibration_of,
+    judged,
     metrics_of,
     money_of,
     slices_of,
@@ -29,12 +31,10 @@ from training.monitoring.week import Week, instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
-    from pathlib import Path
 
-    from data.sources import DataSet
     from training.bundles import Bundle
-    from training.monitoring.journal import Journal, Line
+    from training.monitoring.evidence import Evidence
+    from training.monitoring.journal import Line
     from training.monitoring.served import Served
     from training.monitoring.truth import Truth
     from training.savings import Savings
@@ -45,36 +45,26 @@ _ASKED: Final = frozenset({"campaign_id", "entry", "status", "product_id", "batc
 """Columns of a scan as it is sent that slices may be made by; what is joined later the log does not keep."""
 
 
-def monitor_scans(
-    task: Task,
-    journal: Journal,
-    root: Path,
-    data_set: DataSet | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> Monitored:
+def monitor_scans(task: Task, evidence: Evidence) -> Monitored:
     """Last week of a task that judges scans.
 
     Args:
         task: Whose decisions.
-        journal: The log.
-        root: Folder of all bundles.
-        data_set: Tables with verdicts and feedback that did not come into the log; None where it has all.
-        since: First instant of the week; seven days before its end if not given.
-        until: Its end; right after the newest scan if not given.
+        evidence: What is looked at; its tables hold verdicts and feedback, and its week is of seven days.
 
     Raises:
         UsageError: The week holds no decision; the message says what the log holds.
         DataError: The log is damaged, or labels contradict it, or no bundle of who decided is left.
     """
+    journal, data_set = evidence.journal, evidence.data_set
     span = journal.span(SCANS)
     if span is None:
         raise UsageError(
             f"shepherd monitor: found no scan in the log, expected decisions of {task.name!r}; it holds what "
             "`shepherd serve` was asked, so name that one's folder with --ledger"
         )
-    week = Week.of(span[1], since, until)
-    bundles = bundles_of(root, task.name)
+    week = Week.of(span[1], evidence.since, evidence.until)
+    bundles = bundles_of(evidence.root, task.name)
     heard = Heard()
     lines = _heard(journal.lines(week.first), heard)
     served = read_week(lines, week, task.name, bundles, [name for name in task.slices if name in _ASKED])
@@ -142,7 +132,7 @@ def _monitored(
         *findings.of_calibration(calibration),
         *(findings.of_money(None if isinstance(saved, str) else findings.headline(saved))),
         *findings.of_drift(moved),
-        *findings.of_degraded(degraded / (decisions + degraded)),
+        *(findings.of_degraded(degraded / (decisions + degraded)) if degraded else ()),
         *(one for other in others for one in findings.of_challenger(other.version, other.money)),
     )
     level, said = findings.verdict(found)
@@ -156,6 +146,7 @@ def _monitored(
             "decisions": decisions,
             "forgotten": served.forgotten,
             "degraded": degraded,
+            "not_judged": served.not_judged,
             "let_through_by_lot": int(served.allowed.sum()),
             "labelled": known,
             "positives": positives,
@@ -163,16 +154,24 @@ def _monitored(
         },
         versions=served.versions,
         actions={name: int((served.meant == name).sum()) for name in payoff.actions},
+        arrival=arrival(served.seen_at, served.happened_at),
         labels=_labels(truth, decisions),
         metrics=metrics,
         tested={name: value for name, value in manifest.metrics.items() if name.startswith("test/")},
         calibration=calibration,
         money=None if isinstance(saved, str) else saved,
         drift=moved,
-        slices=slices_of(served, truth, task.metrics, payoff.actions[0]),
+        slices=slices_of(
+            {**served.columns, **({"judged": judged(truth)} if truth.lot else {})},
+            served.probability,
+            served.unit,
+            truth,
+            task.metrics,
+            {"acted": served.meant != payoff.actions[0]},
+        ),
         beside=others,
         days=_days(served, payoff.actions[0]),
-        skipped=_skipped(saved, truth, moved is None, positives),
+        skipped=_skipped(saved, truth, moved is None, positives, degraded) | too_few(moved),
         findings=found,
         level=level,
         said=said,
@@ -201,14 +200,20 @@ def _days(served: Served, passive: str) -> tuple[tuple[str, int, float, float], 
     )
 
 
-def _skipped(saved: Savings | str, truth: Truth, no_drift: bool, positives: int) -> dict[str, str]:  # noqa: FBT001 - a fact
+def _skipped(
+    saved: Savings | str,
+    truth: Truth,
+    no_drift: bool,  # noqa: FBT001 - a fact
+    positives: int,
+    degraded: int,
+) -> dict[str, str]:
     """What nobody can say, and why."""
     by_lot = int((truth.by_chance != UNKNOWN).sum())
-    told = {
-        "latency": "the log keeps no times of answers; `/metrics` has shepherd_decision_seconds",
-        "refused": "the log keeps what was acknowledged; `/metrics` has shepherd_refusals_total and "
-        "shepherd_degraded_total",
-    }
+    told = dict(NOT_IN_LOG)
+    if not degraded:
+        told["degraded"] = (
+            "an answer by the policy acknowledges nothing and leaves no entry; `/metrics` has shepherd_degraded_total"
+        )
     if isinstance(saved, str):
         told["money"] = saved
     if not truth.lot:
@@ -218,7 +223,7 @@ def _skipped(saved: Savings | str, truth: Truth, no_drift: bool, positives: int)
     if positives < LEAST_POSITIVES:
         told["metrics"] = f"{positives} came true yet: figures say little below {LEAST_POSITIVES}, and no limit is held"
     if no_drift:
-        told["drift"] = "the bundle does not say how features and scores were spread over its test"
+        told["drift"] = NO_REFERENCE
     return told
 
 

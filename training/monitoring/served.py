@@ -11,7 +11,8 @@ import numpy as np
 
 from data.errors import DataError
 from training.bundles import read
-from training.export import Binning
+from training.monitoring.drifted import Bins
+from training.monitoring.week import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from training.bundles import Bundle
     from training.monitoring.journal import Line
     from training.monitoring.week import Week
-
-_ROWS: Final = 1 << 10  # put into bins at a time
 
 
 class _Answer(msgspec.Struct):
@@ -45,6 +44,7 @@ class Served:
         decision_id: What each is called.
         scan_id: The scan it is about.
         seen_at: When it came in, microseconds since 1970 UTC.
+        happened_at: When it was scanned by the sender's clock, likewise.
         version: Who answered.
         probability: What was said.
         meant: The action that was chosen before the lot, by name.
@@ -58,12 +58,14 @@ class Served:
         beside: What other versions would have said, by version; NaN where they were not asked.
         forgotten: Decisions of members who were forgotten since; they are in no row.
         degraded: Decisions by the policy, by why; they are in no row either.
+        not_judged: Scans that were sent as events, about which nothing was decided; in no row.
         moved: By version, how its features and scores fell into the bins of its bundle, shape (features + 1, bins).
     """
 
     decision_id: NDArray[np.object_]
     scan_id: NDArray[np.object_]
     seen_at: NDArray[np.int64]
+    happened_at: NDArray[np.int64]
     version: NDArray[np.object_]
     probability: NDArray[np.float64]
     meant: NDArray[np.object_]
@@ -77,6 +79,7 @@ class Served:
     beside: Mapping[str, NDArray[np.float64]]
     forgotten: int
     degraded: Mapping[str, int]
+    not_judged: int
     moved: Mapping[str, NDArray[np.int64]]
 
     @property
@@ -106,44 +109,17 @@ def read_week(
     Raises:
         DataError: An answer is not of this release.
     """
-    found = _Gathered(tuple(columns), {name: _Bins.of(one) for name, one in bundles.items()})
+    found = _Gathered(tuple(columns), {name: Bins.of(one) for name, one in bundles.items()})
     for line in lines:
         if line.log != "scans" or line.seen_at >= week.last:
             continue
         if line.forgotten:
             found.forgotten += 1
+        elif line.record is not None and not line.record.answer:
+            found.not_judged += 1  # sent as an event
         elif line.record is not None and line.record.task == task:
             found.add(line.seen_at, line.record)
     return found.served()
-
-
-@dataclass
-class _Bins:
-    """The bins of one version, and what fell into them."""
-
-    binning: Binning
-    counts: NDArray[np.int64]
-    waiting: list[NDArray[np.float64]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, bundle: Bundle) -> _Bins | None:
-        reference = bundle.manifest.reference
-        if reference is None:
-            return None
-        binning = Binning(reference)
-        return cls(binning, np.zeros_like(binning.expected))
-
-    def add(self, features: bytes, score: float) -> None:
-        if len(features) == 4 * (self.binning.columns - 1):
-            self.waiting.append(np.append(np.frombuffer(features, "<f4").astype(np.float64), score))
-        if len(self.waiting) >= _ROWS:
-            self.settle()
-
-    def settle(self) -> NDArray[np.int64]:
-        if self.waiting:
-            self.counts += self.binning.counts(np.stack(self.waiting))
-            self.waiting = []
-        return self.counts
 
 
 @dataclass
@@ -151,15 +127,14 @@ class _Gathered:
     """Decisions while the log is read."""
 
     columns: tuple[str, ...]
-    bins: Mapping[str, _Bins | None]
+    bins: Mapping[str, Bins | None]
     records: list[tuple[int, Record, _Answer]] = field(default_factory=list)
     kept: dict[str, list[object]] = field(default_factory=dict)
     degraded: Counter[str] = field(default_factory=Counter)
     forgotten: int = 0
+    not_judged: int = 0
 
     def add(self, seen_at: int, record: Record) -> None:
-        if not record.answer:
-            return  # a scan that was sent as an event, about which nothing was decided
         try:
             answer = _decode(record.answer)
         except msgspec.DecodeError as error:
@@ -170,7 +145,7 @@ class _Gathered:
         for version, score in {record.version: answer.probability, **record.shadow}.items():
             bins = self.bins.get(version)
             if bins is not None:
-                bins.add(record.features, score)
+                bins.add(record.features, (score,))
         self._keep(seen_at, record, answer)
 
     def _keep(self, seen_at: int, record: Record, answer: _Answer) -> None:
@@ -180,6 +155,7 @@ class _Gathered:
             "decision_id": record.decision_id,
             "scan_id": asked.get("scan_id"),
             "seen_at": seen_at,
+            "happened_at": moment(asked["ts"]) if "ts" in asked else seen_at,
             "version": record.version,
             "probability": answer.probability,
             "meant": answer.action if lot is None else lot.meant,
@@ -207,6 +183,7 @@ class _Gathered:
             decision_id=told("decision_id"),
             scan_id=told("scan_id"),
             seen_at=told("seen_at").astype(np.int64),
+            happened_at=told("happened_at").astype(np.int64),
             version=told("version"),
             probability=told("probability").astype(np.float64),
             meant=told("meant"),
@@ -220,6 +197,7 @@ class _Gathered:
             beside={one: np.array([shadow.get(one, np.nan) for shadow in shadows]) for one in others},
             forgotten=self.forgotten,
             degraded=dict(self.degraded),
+            not_judged=self.not_judged,
             moved={name: bins.settle() for name, bins in self.bins.items() if bins is not None},
         )
 

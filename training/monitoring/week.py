@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import msgspec
+
 from data.errors import UsageError
 
 DAYS: Final = timedelta(days=7)
@@ -72,3 +74,8 @@ def instant(at: int) -> datetime:
 def microseconds(at: datetime) -> int:
     """Microseconds since 1970 UTC of a moment with a zone."""
     return (at - _EPOCH) // _MICROSECOND
+
+
+def moment(told: datetime | str) -> int:
+    """Microseconds since 1970 UTC of a moment as a log or a table tells it: ISO 8601 text, or a moment with a zone."""
+    return microseconds(told if isinstance(told, datetime) else msgspec.convert(told, datetime))

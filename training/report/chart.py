@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from serving.siting.markup import Markup, element, joined
+from serving.siting.page import both
 from training.report.words import number
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ THEIRS: Final = "#8a8f98"
 def drawing(curve: Curve) -> Markup:
     """A curve with its axes, marks and legend."""
     across = _Axis.of(value for line in curve.lines for value in line.across)
-    up = _Axis.of(value for line in curve.lines for value in line.up)
+    up = _Axis.of((value for line in curve.lines for value in line.up), curve.floor)
 
     def x(value: float) -> float:
         return _LEFT + (WIDTH - _LEFT - _RIGHT) * across.share(value)
@@ -51,17 +52,20 @@ def drawing(curve: Curve) -> Markup:
         joined(
             (
                 element("path", d=f"M{x(at):.1f} {_TOP:.0f}V{HEIGHT - _BOTTOM:.0f}", **_MARKED),
-                element("text", f"{name} ≥ {at:.1%}", x=x(at) + 3, y=_TOP + 10 + 12 * place, class_="tag"),
+                element("text", f"{name} ≥ {at:.1%}", **_foot(x(at), place), class_="tag"),
             )
         )
         for place, (name, at) in enumerate(curve.marks)
     ]
     words = f"{curve.across.english} {curve.across.chinese}"
+    frame = element("rect", x=_LEFT, y=_TOP - 3, width=WIDTH - _LEFT - _RIGHT, height=HEIGHT - _TOP - _BOTTOM + 6)
+    inside = f"inside-{curve.name}"
     title = element("text", words, x=WIDTH / 2, y=HEIGHT - 6, text_anchor="middle", class_="axis")
     return element(
         "svg",
         *grid,
-        *drawn,
+        element("defs", element("clipPath", frame, id=inside)),
+        element("g", *drawn, clip_path=f"url(#{inside})"),
         *marks,
         element("g", *ticks, class_="axis"),
         title,
@@ -75,10 +79,18 @@ def drawing(curve: Curve) -> Markup:
 def legend(curve: Curve) -> Markup:
     """Which line is which."""
     items = [
-        element("span", _sample(line, ink), joined((line.label.english, " ", line.label.chinese)))
+        element("span", _sample(line, ink), both(line.label.english, line.label.chinese))
         for line, ink in zip(curve.lines, _inks(curve), strict=True)
     ]
     return element("div", *items, class_="legend")
+
+
+def remark_of(curve: Curve) -> Markup:
+    """That lines leave the drawing below, where they do."""
+    if curve.floor is None:
+        return Markup()
+    said = "Lines that leave the drawing below earn far less."
+    return element("p", both(said, "超出下边界的曲线收益远低于此。"), class_="small")
 
 
 def bar(share: float) -> Markup:
@@ -93,6 +105,14 @@ def _sample(line: Line, ink: str) -> Markup:
         return element("svg", spot, viewBox="0 0 15 12", aria_hidden="true")
     stroke = element("path", d="M0 6H15", stroke=ink, stroke_width=2, **_dashes(line))
     return element("svg", stroke, viewBox="0 0 15 12", aria_hidden="true")
+
+
+def _foot(x: float, place: int) -> dict[str, str | float]:
+    """Where the words of a mark stand: at the foot of its line, on that side of it where there is room."""
+    y = HEIGHT - _BOTTOM - 6 - 12 * place
+    if x > WIDTH / 2:
+        return {"x": x - 3, "y": y, "text_anchor": "end"}
+    return {"x": x + 3, "y": y}
 
 
 def _inks(curve: Curve) -> list[str]:
@@ -118,9 +138,9 @@ class _Axis:
         self.ticks = [round(place * step, 12) for place in range(first, last + 1)]
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> _Axis:
+    def of(cls, values: Iterable[float], floor: float | None = None) -> _Axis:
         known = [value for value in values if math.isfinite(value)]
-        return cls(min(known), max(known))
+        return cls(min(known) if floor is None else floor, max(known))
 
     def share(self, value: float) -> float:
         return (value - self.low) / (self.high - self.low)

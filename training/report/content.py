@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.bundles import read
-from training.gates import gates
-from training.incumbent import GAIN, champion_of
+from training.bundles import champion_of, read
+from training.gates import GAIN, gates
 from training.interval import Interval
 from training.pipeline import Fitted
 from training.report import labelled, order, site

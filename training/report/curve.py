@@ -10,6 +10,7 @@ import numpy as np
 from serving.decisions import thresholds
 from training.metrics import Judged
 from training.payoff import earnings
+from training.report import terms
 from training.report.words import Said
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     Doubles = NDArray[np.float64]
 
 _POINTS: Final = 160
+_ROOM: Final = 1.5
+"""How deep the axis of money goes, as a multiple of what the mildest action may cost."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,20 @@ class Curve:
     up: Said
     lines: tuple[Line, ...]
     marks: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def floor(self) -> float | None:
+        """Where the axis of money ends so that the mildest action is seen whole; one that costs far more leaves it.
+
+        None where all is drawn: of other curves, and where no line lies that deep.
+        """
+        if self.name != "money":
+            return None
+        best = max(max(line.up) for line in self.lines)
+        depth = min(best - min(line.up) for line in self.lines if not line.dashed)
+        least = min(min(line.up) for line in self.lines)
+        floor = best - _ROOM * depth
+        return floor if depth > 0 and least < floor else None
 
 
 def curves_of(fitted: Fitted) -> tuple[Curve, ...]:
@@ -110,7 +127,7 @@ def money(fitted: Fitted) -> Curve:
     at = falling[ends][kept]
     lines = [
         Line(
-            Said(f"{action}, else {payoff.actions[0]}", f"{action}，否则 {payoff.actions[0]}"),
+            Said(f"{action}, else {payoff.actions[0]}", f"{_zh(action)}，否则{_zh(payoff.actions[0])}"),
             tuple(at.tolist()),
             tuple(((np.cumsum((worth - passive)[order])[ends][kept] + passive.sum()) / len(order)).tolist()),
         )
@@ -129,6 +146,10 @@ def money(fitted: Fitted) -> Curve:
         tuple(lines),
         tuple((name, place) for name, place in marks if at[-1] <= place <= at[0]),
     )
+
+
+def _zh(action: str) -> str:
+    return terms.action(action).chinese
 
 
 def _marks(fitted: Fitted, stake: float) -> tuple[tuple[str, float], ...]:

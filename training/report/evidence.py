@@ -10,7 +10,7 @@ import numpy as np
 
 from serving.reasons import Reason, explain
 from training.payoff import chosen_actions, earnings
-from training.report.words import number
+from training.report.words import named, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from training.bundles import Manifest
     from training.pipeline import Fitted
     from training.record import Record
+    from training.report.words import Said
 
 EXPLAINED: Final = (1.0, 0.999, 0.99, 0.98, 0.95, 0.9, 0.75, 0.5, 0.25, 0.0)
 """Where, of the test in rising order of chance, the explained decisions lie."""
@@ -31,12 +32,12 @@ class Drift:
 
     Attributes:
         feature: Its name.
-        meaning: In words.
+        said: What it is called in a sentence.
         index: Population stability index, 0 for none, in the bins that live drift is measured in.
     """
 
     feature: str
-    meaning: str
+    said: Said
     index: float
 
 
@@ -68,9 +69,9 @@ class Decision:
 
 def drift_of(record: Record, manifest: Manifest) -> tuple[Drift, ...]:
     """Each feature's drift as the record and the gate have it, largest first."""
-    meanings = {feature.name: feature.meaning for feature in manifest.features}
+    known = {feature.name: feature for feature in manifest.features}
     falling = sorted(record.drift.items(), key=lambda told: -told[1])
-    return tuple(Drift(name, meanings[name], index) for name, index in falling)
+    return tuple(Drift(name, named(known[name]), index) for name, index in falling)
 
 
 def explained(fitted: Fitted, manifest: Manifest) -> tuple[Decision, ...]:

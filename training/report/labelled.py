@@ -9,13 +9,16 @@ import numpy as np
 
 from serving.reasons import explain
 from training.effect.study import MODEL
+from training.report import terms
 from training.report.curve import Curve, Line, curves_of
 from training.report.evidence import EXPLAINED, drift_of, explained, hidden, worst_errors
 from training.report.part import Headline, Part
 from training.report.risks import Money, money_risk, risks_of
-from training.report.words import Said, number
+from training.report.words import Said, lead, number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from serving.reasons import Reason
     from training.bundles import Manifest
     from training.effect.study import EffectRecord, FittedEffects
@@ -74,6 +77,7 @@ def part_of(fitted: Fitted, manifest: Manifest, changes: FittedEffects | None) -
     curves, decisions, remarks = curves_of(fitted), explained(fitted, manifest), {"curves": _THRESHOLDS}
     risks = risks_of(record, manifest, fitted.model.task.metrics, money, drift_of(record, manifest))
     told: tuple[Offered, ...] = ()
+    rests = _rests(record.rows) if changes is None else _by_lot(changes.record.rows["test"])
     if changes is not None:
         curves = (*(one for one in curves if one.name != "money"), policies(changes.record))
         told, remarks = offered(changes, manifest), {"money": _POLICY, "decisions": _BY_POLICY}
@@ -82,9 +86,12 @@ def part_of(fitted: Fitted, manifest: Manifest, changes: FittedEffects | None) -
     return Part(
         money=money,
         headlines=(
-            Headline(Said("Expected money, fen a row", "预期收益（分/行）"), money.model),
+            Headline(Said("Expected money, fen a row", "预期收益（分/行）"), money.model, rests=rests),
             Headline(
-                Said(f"More than {money.than.english}", f"多于{money.than.chinese}"), money.gain, money.gain.low > 0
+                Said(f"Beside {money.than.english}, fen a row", f"与{money.than.chinese}相比多赚（分/行）"),
+                money.gain,
+                sure=lead(money.gain),
+                rests=rests,
             ),
         ),
         risks=risks,
@@ -104,8 +111,22 @@ def money_of(record: Record, manifest: Manifest) -> Money:
     else:
         constants = {name: figure.value for name, figure in record.money.items() if name.startswith("always_")}
         best = max(constants, key=lambda name: constants[name]).removeprefix("always_")
-        instead = Said(f"doing “{best}” for all", f"一律 {best}")
+        instead = Said(f"doing “{best}” for all", f"一律{terms.action(best).chinese}")
     return Money(record.money["model"], record.money["gain_over_best_constant"], instead)
+
+
+def _rests(rows: Mapping[str, int]) -> Said:
+    """Of which rows the money is: those by lot where others say too much or too little."""
+    lot = rows.get("test_by_lot")
+    return (
+        Said(f"on all {rows['test']:,} rows of the test", f"基于测试集全部 {rows['test']:,} 行")
+        if lot is None
+        else _by_lot(lot)
+    )
+
+
+def _by_lot(rows: int) -> Said:
+    return Said(f"on {rows:,} rows of the test drawn by lot", f"基于测试集中抽签抽出的 {rows:,} 行")
 
 
 def policies(record: EffectRecord) -> Curve:

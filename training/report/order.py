@@ -9,11 +9,12 @@ import numpy as np
 
 from serving.reasons import explain
 from training.ranking_metrics import ndcg_at, recall_at
+from training.report import terms
 from training.report.curve import Curve, Line
 from training.report.evidence import EXPLAINED, WORST, drift_of, hidden
 from training.report.part import Headline, Part
 from training.report.risks import risks_of
-from training.report.words import Said, metric, number
+from training.report.words import Said, lead, metric, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +78,10 @@ def part_of(fitted: FittedOrder, manifest: Manifest) -> Part:
     strongest = _strongest(fitted, deciding)
     if strongest is not None:
         name, gain = strongest
-        said = Said(f"Ahead of {name}, the best order without a model, by", f"领先最强基线 {name}")
-        headlines.append(Headline(said, gain, gain.low > 0))
+        said = Said(
+            f"Ahead of {name}, the best order without a model, by", f"领先最强基线（{terms.baseline(name).chinese}）"
+        )
+        headlines.append(Headline(said, gain, sure=lead(gain)))
     english, chinese = _NO_MONEY
     return Part(
         money=None,
@@ -112,7 +115,7 @@ def curves_of(fitted: FittedOrder) -> tuple[Curve, ...]:
         lines = []
         for who, lists in ranked.items():
             of_each = [made(places).of_each(lists)[lists.judged].mean() for places in PLACES]
-            label = Said("model", "模型") if who == "model" else Said(who, "")
+            label = Said("model", "模型") if who == "model" else terms.baseline(who)
             lines.append(Line(label, tuple(map(float, PLACES)), tuple(map(float, of_each))))
         return Curve(name, title, Said("places shown", "展示位数"), up, tuple(lines))
 

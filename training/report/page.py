@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 from serving.siting.markup import Markup, document, element
 from serving.siting.page import both
 from serving.siting.style import STYLE
-from training.report import sections
+from training.report import sections, terms
 from training.report.content import content_of
 from training.report.risks import SHOWN
-from training.report.words import number, spanned
+from training.report.words import ends, number, spanned
+from training.tracking.runs import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +22,9 @@ if TYPE_CHECKING:
     from training.pipeline import Fitted
     from training.ranking_pipeline import FittedOrder
     from training.report.content import Content
+    from training.report.part import Headline
     from training.report.risks import Risk
     from training.sites.pipeline import FittedSites
-
-FILE: Final = "report.html"
-"""How the artefact of a run is called."""
 
 PAGE_STYLE: Final = """
 section{margin-bottom:20px}h3{font-size:12.5px;margin:0 0 4px}h3 .zh{font-weight:400;color:var(--soft)}
@@ -38,7 +37,14 @@ ol.risks{margin:0;padding-left:20px}ol.risks li{margin-bottom:5px}ol.risks .zh{c
 section{overflow-x:auto}.report .figures{grid-template-columns:1fr 1fr}.reason{font-size:11.5px;color:var(--soft)}
 .report td .rule{white-space:normal;overflow-wrap:anywhere;display:inline-block;max-width:520px}
 .report .number{white-space:normal}code{font-size:11.5px}summary{cursor:pointer;color:var(--soft)}
-.report td:first-child{min-width:96px}
+.report td:first-child{min-width:96px}ol.risks .mark{color:#8a5a00}summary .zh,h1 .zh{font-weight:400}
+h1 .zh{font-size:16px;color:var(--soft)}.stacked .head{display:none}
+.told th,.told td,.told td:not(:first-child){text-align:left;white-space:normal}.told td:nth-child(2){min-width:200px}
+@media screen and (max-width:600px){.stacked thead{display:none}.stacked tr{display:block;padding:5px 0;
+border-bottom:1px solid var(--line)}.stacked td,.stacked td:not(:first-child){display:block;border:0;text-align:left;
+white-space:normal;padding:1.5px 0;overflow-wrap:anywhere}.stacked .head{display:block;color:var(--soft);font-size:11px}
+.stacked .head .zh{display:inline}.stacked td:empty{display:none}.report .figures{grid-template-columns:minmax(0,1fr)}
+svg.bar{width:60px}}
 @media print{.columns{zoom:1}main{zoom:1}}
 """
 
@@ -96,12 +102,23 @@ def opening(content: Content) -> str:
     lines = [
         f"**{_plain(content.verdict.english)}**",
         _plain(content.verdict.chinese),
-        "; ".join(f"{_plain(one.label.english)}: {spanned(one.figure)}" for one in content.headlines),
-        *([_plain(said.english)] if said else []),
-        *(f"{place}. {_plain(risk.said.english)}" for place, risk in enumerate(content.risks[:SHOWN], start=1)),
-        f"All of it: `{FILE}` among the artifacts.",
+        "; ".join(_headline(one, one.label.english, ", ", "english") for one in content.headlines),
+        "；".join(_headline(one, one.label.chinese, "，", "chinese") for one in content.headlines),
+        *([_plain(said.english), _plain(said.chinese)] if said else []),
+        *(
+            f"{place}. {_plain(risk.said.english)}\n   {_plain(risk.said.chinese)}"
+            for place, risk in enumerate(content.risks[:SHOWN], start=1)
+        ),
+        f"All of it: `{REPORT}` among the artifacts. 全文见附件 `{REPORT}`。",
     ]
     return "\n\n".join(lines)
+
+
+def _headline(one: Headline, label: str, comma: str, language: str) -> str:
+    """A figure with its interval, whether it is sure, and on which rows it rests."""
+    told = [getattr(said, language) for said in (one.sure, one.rests) if said is not None]
+    colon = ": " if language == "english" else "："
+    return comma.join([f"{_plain(label)}{colon}{spanned(one.figure)}", *map(_plain, told)])
 
 
 def _plain(text: str) -> str:
@@ -111,13 +128,14 @@ def _plain(text: str) -> str:
 
 def _head(content: Content) -> Markup:
     record = content.record
-    facts = f"{content.manifest.version} · test from {record.test_from:%Y-%m-%d} · {record.rows['test']:,} rows"
+    day, rows = f"{record.test_from:%Y-%m-%d}", f"{record.rows['test']:,}"
+    facts = both(f"{content.manifest.version} · test from {day} · {rows} rows", f"测试自 {day} 起，{rows} 行")
     return element(
         "header",
         element(
             "div",
             element("div", both("Report of a run", "模型报告"), class_="kicker"),
-            element("h1", record.task),
+            element("h1", sections.two(terms.task(record.task))),
             element("div", facts, class_="facts"),
         ),
         element(
@@ -135,13 +153,13 @@ def _verdict(content: Content) -> Markup:
 
 
 def _figures(content: Content) -> Markup:
-    moods = {None: "number", True: "number good", False: "number bad"}
     told = [
         element(
             "div",
             element("div", sections.two(one.label), class_="label"),
-            element("div", number(one.figure.value), class_=moods[one.sure]),
-            element("div", f"95 %: {number(one.figure.low)} – {number(one.figure.high)}", class_="small"),
+            element("div", number(one.figure.value), class_=f"number {one.mood}".rstrip()),
+            element("div", f"95 % {ends(one.figure)}", class_="small"),
+            *(element("div", sections.two(said), class_="small") for said in (one.sure, one.rests) if said),
             class_="figure" if place else "figure lead",
         )
         for place, one in enumerate(content.headlines)
@@ -154,10 +172,15 @@ def _risks(risks: tuple[Risk, ...]) -> Markup:
     items = [
         element(
             "li",
-            element("b", "act: " if risk.severity >= 1 else "watch: ", class_="bad" if risk.severity >= 1 else "soft"),
+            element("b", "settle: " if risk.severity >= 1 else "watch: ", class_="mark"),
             risk.said.english,
-            element("span", risk.said.chinese, class_="zh", lang="zh"),
+            element("span", "待定：" if risk.severity >= 1 else "留意：", risk.said.chinese, class_="zh", lang="zh"),
         )
         for risk in risks
     ]
-    return sections.section("risks", "The biggest risks", "最大风险", element("ol", *items, class_="risks"))
+    whose = sections.note(
+        "What a gate refuses stands first among the gates below. What is marked “settle” no gate settles: whoever "
+        "signs does.",
+        "关卡拒绝的事项见下方“上线关卡”。标为“待定”的风险不由关卡裁定，须由签字人确认。",
+    )
+    return sections.section("risks", "The biggest risks", "最大风险", element("ol", *items, class_="risks"), whose)

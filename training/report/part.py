@@ -38,12 +38,21 @@ class Headline:
     Attributes:
         label: What it is, with its unit.
         figure: The figure with its interval.
-        sure: Whether it is surely good, where it is a lead; None where it is none.
+        sure: Whether it is surely a lead, in words; None where it is no lead.
+        rests: On which rows, where those are not all of the test.
     """
 
     label: Said
     figure: Interval
-    sure: bool | None = None
+    sure: Said | None = None
+    rests: Said | None = None
+
+    @property
+    def mood(self) -> str:
+        """Good where it is surely a lead, bad where surely none, neutral where 0 is possible or nothing is led."""
+        if self.sure is None or self.figure.low <= 0 <= self.figure.high:
+            return ""
+        return "good" if self.figure.low > 0 else "bad" if self.figure.high < 0 else ""
 
 
 @dataclass(frozen=True)

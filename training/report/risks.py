@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from training.drift import weighted
+from training.gates import SLICE_MONEY
 from training.record import error_by_chance, relative_error
 from training.report import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from serving.manifest import Feature
     from training.bundles import Manifest
     from training.interval import Interval
     from training.record import Record
     from training.report.evidence import Drift
     from training.report.words import Said
+
+    _Group = tuple[str, str, Mapping[str, Interval]]
 
 SHOWN: Final = 3
 BORNE_SHORTFALL: Final = 0.25
@@ -31,6 +35,8 @@ BORNE_SHARE: Final = 0.5
 ENOUGH_POSITIVES: Final = 100
 NO_GROUPS: Final = frozenset({"judged", "folds"})
 """Slices by how a label came about, or by how rows were held out, which are no groups of customers or stores."""
+BY_RATE: Final = frozenset({"average_precision", "log_loss", "brier"})
+"""Metrics that also hang on how often things come true: no group can be held against another by them."""
 
 
 class Deciding(Protocol):
@@ -79,12 +85,12 @@ def risks_of(
     record: Record, manifest: Manifest, metrics: Sequence[Deciding], money: Money | None, drift: Sequence[Drift]
 ) -> tuple[Risk, ...]:
     """Every risk that the figures speak of, worst first; of money where the model takes actions."""
-    meanings = {feature.name: feature.meaning for feature in manifest.features}
+    known = {feature.name: feature for feature in manifest.features}
     found = [
-        *_slices(record, metrics[0]),
+        *_slices(record, metrics),
         *_calibration(record),
         *_rivals(record, manifest),
-        *_concentration(record, meanings),
+        *_concentration(record, known),
         *_drift(record, drift),
     ]
     if money is not None:
@@ -109,20 +115,55 @@ def _calibration(record: Record) -> Iterator[Risk]:
         yield Risk("calibration", gap / borne, words.off_calibration(gap, said, came))
 
 
-def _slices(record: Record, metric: Deciding) -> Iterator[Risk]:
-    whole, sign = record.metrics[metric.name], 1.0 if metric.greater_is_better else -1.0
-    found = []
-    for column, parts in record.slices.items():
-        for value, figures in parts.items():
-            part = figures[metric.name]
-            lacks = sign * (whole.value - part.value)
-            if column in NO_GROUPS or not lacks > 0 or not whole.value:
-                continue
-            sure = part.high < whole.value if metric.greater_is_better else part.low > whole.value
-            said = words.weak_slice(column, value, metric.name, part, whole, sure=sure)
-            severity = lacks / abs(whole.value) / BORNE_SHORTFALL
-            found.append(Risk("worst slice", severity if sure else severity / 2, said))
-    yield from sorted(found, key=lambda risk: -risk.severity)[:1]
+def _slices(record: Record, metrics: Sequence[Deciding]) -> Iterator[Risk]:
+    """The worst slice by what it earns, as the gate has it; where nothing is earned, by a figure of the model alone.
+
+    A precision also hangs on how often things come true in a group, so groups are never ranked by it where another
+    metric was declared.
+    """
+    groups = [
+        (column, value, figures)
+        for column, parts in record.slices.items()
+        if column not in NO_GROUPS
+        for value, figures in parts.items()
+    ]
+    whole = record.money.get(SLICE_MONEY)
+    if whole is not None and any(SLICE_MONEY in figures for _, _, figures in groups):
+        earned = [(*told, figures[SLICE_MONEY]) for *told, figures in groups if SLICE_MONEY in figures]
+        column, value, least = min(earned, key=lambda told: told[2].value)
+        if least.value < whole.value:
+            yield Risk("worst slice", _shortfall(least, whole), words.poor_slice(column, value, least, whole))
+        return
+    metric = next((one for one in metrics if one.name not in BY_RATE), metrics[0])
+    yield from sorted(_weak(groups, metric, record.metrics[metric.name]), key=lambda risk: -risk.severity)[:1]
+
+
+def _shortfall(part: Interval, whole: Interval) -> float:
+    """2 where a group surely loses, below 1 where it gains too little, and half of that where intervals meet.
+
+    >>> from training.interval import Interval
+    >>> _shortfall(Interval(-2.0, -3.0, -1.0), Interval(4.0, 3.0, 5.0)) >= 1
+    True
+    >>> _shortfall(Interval(2.0, 1.0, 2.5), Interval(4.0, 3.0, 5.0)), _shortfall(Interval(2, 1, 4), Interval(4, 3, 5))
+    (0.5, 0.25)
+    """
+    if part.high < 0:
+        return 2.0
+    lacks = min((whole.value - part.value) / abs(whole.value), 0.99) if whole.value else 0.99
+    return lacks if part.high < whole.low else lacks / 2
+
+
+def _weak(groups: Sequence[_Group], metric: Deciding, whole: Interval) -> Iterator[Risk]:
+    sign = 1.0 if metric.greater_is_better else -1.0
+    for column, value, figures in groups:
+        part = figures[metric.name]
+        lacks = sign * (whole.value - part.value)
+        if not lacks > 0 or not whole.value:
+            continue
+        sure = part.high < whole.value if metric.greater_is_better else part.low > whole.value
+        said = words.weak_slice(column, value, metric.name, part, whole, sure=sure)
+        severity = lacks / abs(whole.value) / BORNE_SHORTFALL
+        yield Risk("worst slice", severity if sure else severity / 2, said)
 
 
 def _rivals(record: Record, manifest: Manifest) -> Iterator[Risk]:
@@ -149,12 +190,12 @@ def _doubt(gain: Interval) -> float:
     return min((gain.value - gain.low) / gain.value, 2.0)
 
 
-def _concentration(record: Record, meanings: Mapping[str, str]) -> Iterator[Risk]:
+def _concentration(record: Record, known: Mapping[str, Feature]) -> Iterator[Risk]:
     total = sum(record.attributions.values())
     if total > 0:
         name, most = next(iter(record.attributions.items()))
         share = most / total
-        yield Risk("one feature", share / BORNE_SHARE, words.leaning(meanings[name], name, share))
+        yield Risk("one feature", share / BORNE_SHARE, words.leaning(words.named(known[name]), share))
 
 
 def _drift(record: Record, drift: Sequence[Drift]) -> Iterator[Risk]:
@@ -162,4 +203,4 @@ def _drift(record: Record, drift: Sequence[Drift]) -> Iterator[Risk]:
     index = weighted(record)
     if drift and not math.isnan(index):
         most = max(drift, key=lambda one: one.index * record.attributions.get(one.feature, 0.0))
-        yield Risk("drift", index / BORNE_DRIFT, words.drifted(most.meaning, most.feature, most.index, index))
+        yield Risk("drift", index / BORNE_DRIFT, words.drifted(most.said, most.index, index))

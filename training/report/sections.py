@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from features.wording import VALUE
 from serving.siting.markup import Markup, element, joined
 from serving.siting.page import both, table
-from training.gates import SLICE_MONEY
-from training.report.chart import bar, drawing, legend
-from training.report.words import ROWS, Said, metric, number, spanned
+from training.gates import MOST_DRIFT, SLICE_MONEY
+from training.report import gate_words, terms
+from training.report.chart import bar, drawing, legend, remark_of
+from training.report.risks import BY_RATE
+from training.report.words import ROWS, Said, figure, gate_name, meaning, metric, number, spanned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from serving.manifest import Feature
     from training.interval import Interval
     from training.report.content import Content
     from training.report.part import Case
@@ -23,8 +25,8 @@ _FEN_TO_YUAN_A_THOUSAND: Final = 10.0
 
 
 def two(said: Said) -> Markup:
-    """A label in both languages."""
-    return both(said.english, said.chinese)
+    """A label in both languages; once where both are the same."""
+    return joined((said.english,)) if said.english == said.chinese else both(said.english, said.chinese)
 
 
 def section(name: str, english: str, chinese: str, *parts: str | Markup) -> Markup:
@@ -37,6 +39,18 @@ def note(english: str, chinese: str) -> Markup:
     return element("p", both(english, chinese), class_="small")
 
 
+def stacked(heads: Sequence[str | Markup], rows: Iterable[Sequence[str | Markup]]) -> Markup:
+    """A table whose rows become blocks on a narrow screen, each cell under the head of its column."""
+    told = [
+        [
+            one if place == 0 else joined((element("span", head, class_="head"), one))
+            for place, (head, one) in enumerate(zip(heads, row, strict=True))
+        ]
+        for row in rows
+    ]
+    return element("div", table(heads, told), class_="stacked")
+
+
 def remark(content: Content, name: str) -> Markup:
     """What the kind of fit has to say in a section; nothing where it has nothing."""
     said = content.remarks.get(name)
@@ -46,11 +60,18 @@ def remark(content: Content, name: str) -> Markup:
 def gates(content: Content) -> Markup:
     """What a promotion asks, refused ones first."""
     rows = [
-        [gate.name, gate.found, gate.required, _passed(passed=gate.passed)]
+        [two(gate_name(gate.name)), _said(gate.found), _said(gate.required), _passed(passed=gate.passed)]
         for gate in sorted(content.gates, key=lambda gate: gate.passed)
     ]
     heads = [both("gate", "关卡"), both("found", "实际"), both("required", "要求"), ""]
-    return section("gates", "What a promotion asks", "上线关卡", table(heads, rows))
+    asked = element("div", stacked(heads, rows), class_="told")
+    return section("gates", "What a promotion asks", "上线关卡", asked)
+
+
+def _said(told: str) -> Markup:
+    """What a gate says, in both languages; a bare figure once."""
+    chinese = gate_words.chinese(told)
+    return joined((told,)) if chinese == told else both(told, chinese)
 
 
 def _passed(*, passed: bool) -> Markup:
@@ -61,7 +82,7 @@ def _passed(*, passed: bool) -> Markup:
 def curves(content: Content) -> Markup:
     """The drawings, side by side."""
     drawn = [
-        element("figure", element("h3", two(one.title)), drawing(one), legend(one), class_=one.name)
+        element("figure", element("h3", two(one.title)), drawing(one), legend(one), remark_of(one), class_=one.name)
         for one in content.curves
     ]
     return section("curves", "Curves", "曲线", element("div", *drawn, class_="charts"), remark(content, "curves"))
@@ -73,28 +94,28 @@ def comparison(content: Content) -> Markup:
     shared = [name for name in record.metrics if any(name in figures for figures in record.baselines.values())]
     names = shared or list(record.metrics)
     heads = [both("on the test, scored once", "测试集"), *(two(metric(name)) for name in names)]
-    rows: list[list[str | Markup]] = [[both("model", "模型"), *(spanned(record.metrics[name]) for name in names)]]
+    rows: list[list[str | Markup]] = [[both("model", "模型"), *(figure(name, record.metrics[name]) for name in names)]]
     parts = [part for part in (content.champion,) if part is not None]
     for champion in parts:
         label = both(f"champion {champion.version}", "现任") if champion.same_data else _elsewhere(champion.version)
-        rows.append([label, *(_figure(champion.figures.get(name)) for name in names)])
+        rows.append([label, *(_told_figure(champion.figures, name) for name in names)])
     for champion in (one for one in parts if one.gain is not None):
         label = both("— the model earns more by, fen a row, paired", "— 多赚（分/行，配对）")
         rows.append([label, _figure(champion.gain), *[""] * (len(names) - 1)])
     for name, figures in record.baselines.items():
-        rows.append([name, *(_figure(figures.get(told)) for told in names)])
-        gains = (_figure(figures.get(f"gain_{told}")) for told in names)
+        rows.append([element("b", two(terms.baseline(name))), *(_told_figure(figures, told) for told in names)])
+        gains = (_told_figure(figures, f"gain_{told}") for told in names)
         rows.append([both("— the model is ahead by", "— 领先（配对）"), *gains])
     without = [] if parts else [note("No champion decides yet, or it is this model.", "尚无现任模型。")]
     title = ("Beside the champion and baselines", "与现任及基线比较")
-    return section("comparison", *title, table(heads, rows), *without, *_alone(content, names))
+    return section("comparison", *title, stacked(heads, rows), *without, *_alone(content, names))
 
 
 def _alone(content: Content, names: Sequence[str]) -> list[Markup]:
     """The figures of the model that no baseline has, such as how often its intervals hold."""
     left = {name: one for name, one in content.record.metrics.items() if name not in names}
     heads = [both("of the model alone", "仅模型"), ""]
-    return [table(heads, [[two(metric(name)), spanned(one)] for name, one in left.items()])] if left else []
+    return [table(heads, [[two(metric(name)), figure(name, one)] for name, one in left.items()])] if left else []
 
 
 def _elsewhere(version: str) -> Markup:
@@ -107,23 +128,35 @@ def _figure(interval: Interval | None) -> str:
     return "–" if interval is None else spanned(interval)
 
 
+def _told_figure(figures: Mapping[str, Interval], name: str) -> str:
+    return figure(name, figures[name]) if name in figures else "–"
+
+
 def money(content: Content) -> Markup:
     """What each way to act earns, and who got which action; or why nothing is earned."""
     record, title = content.record, ("Money and who got which action", "收益与决策")
     if not record.money:
         return section("money", *title, remark(content, "money"))
     earned: list[list[str | Markup]] = [
-        [name, spanned(one), number(_FEN_TO_YUAN_A_THOUSAND * one.value)] for name, one in record.money.items()
+        [two(terms.earned(name)), spanned(one), number(_FEN_TO_YUAN_A_THOUSAND * one.value)]
+        for name, one in record.money.items()
     ]
     heads = [both("action", "决策"), both("fen a row", "每行（分）"), both("¥ per 1,000 rows", "每千行（元）")]
-    shares: list[list[str | Markup]] = [[name, spanned(one)] for name, one in record.rates.items()]
-    told = table([both("action of outcome", "各结果所获决策"), both("share", "比例")], shares) if shares else Markup()
-    return section("money", *title, table(heads, earned), told, remark(content, "money"))
+    shares: list[list[str | Markup]] = [[two(terms.rate(name)), spanned(one)] for name, one in record.rates.items()]
+    whose = [both("who got which action", "各结果所获决策"), both("share", "比例")]
+    told = table(whose, shares) if shares else Markup()
+    return section("money", *title, stacked(heads, earned), _rests(content), told, remark(content, "money"))
+
+
+def _rests(content: Content) -> Markup:
+    said = next((one.rests for one in content.headlines if one.rests), None)
+    return note(f"Money {said.english}.", f"收益{said.chinese}。") if said else Markup()
 
 
 def slices(content: Content) -> Markup:
     """The deciding metric in each slice with its difference to the whole."""
-    name, whole = next(iter(content.record.metrics.items()))
+    named = next((one for one in content.record.metrics if one not in BY_RATE), next(iter(content.record.metrics)))
+    name, whole = named, content.record.metrics[named]
     title, told = ("Slices and fairness", "分组与公平性"), content.record.slices
     if not told:
         return section("slices", *title, remark(content, "slices"))
@@ -133,7 +166,10 @@ def slices(content: Content) -> Markup:
     for column, parts in told.items():
         rows += [
             [
-                *(column, value, _figure(part.get(name)), f"{part[name].value - whole.value:+.3f}"),
+                two(terms.column(column)),
+                two(terms.value(value)),
+                _told_figure(part, name),
+                f"{part[name].value - whole.value:+.3f}",
                 *[_figure(part.get(SLICE_MONEY))] * earns,
             ]
             for value, part in parts.items()
@@ -141,10 +177,11 @@ def slices(content: Content) -> Markup:
     heads = [both("column", "列"), both("value", "取值"), two(metric(name)), both("beside all", "与整体之差")]
     heads += [both("fen a row over the best constant", "比最佳单一决策多赚（分/行）")] * earns
     fair = note(
-        "The fourth column is what one group gets otherwise than all; a precision also hangs on the group's own rate.",
-        "第四列为各组与整体之差；精确率还取决于该组自身的比例。",
+        "“Beside all” is what one group gets otherwise than all. Precision is not compared between groups where there "
+        "is another metric: it also hangs on how often things come true in a group.",
+        "“与整体之差”为各组与整体的差别。有其他指标时不以精确率比较各组：它还取决于该组自身的正例比例。",
     )
-    return section("slices", *title, table(heads, rows), remark(content, "slices") or fair)
+    return section("slices", *title, stacked(heads, rows), remark(content, "slices") or fair)
 
 
 def attributions(content: Content) -> Markup:
@@ -152,11 +189,7 @@ def attributions(content: Content) -> Markup:
     known = {feature.name: feature for feature in content.manifest.features}
     top = list(content.record.attributions.items())[:TOP]
     most = max((value for _, value in top), default=0.0) or 1.0
-    rows = [
-        [_worded(known[name].meaning, known[name].sentence_zh), number(value), bar(value / most)]
-        for name, value in top
-        if value > 0
-    ]
+    rows = [[_worded(known[name]), number(value), bar(value / most)] for name, value in top if value > 0]
     heads = [both("feature", "特征"), both("mean contribution", "平均贡献"), ""]
     return section("attributions", "What the score rests on", "特征贡献", table(heads, rows))
 
@@ -165,10 +198,12 @@ def drift(content: Content) -> Markup:
     """What moved most since the rows that were learned from."""
     if not content.drift:
         return section("drift", "Drift", "漂移", remark(content, "drift"))
-    rows = [[one.meaning, number(one.index)] for one in content.drift[:TOP]]
+    known = {feature.name: feature for feature in content.manifest.features}
+    rows = [[_worded(known[one.feature]), number(one.index)] for one in content.drift[:TOP]]
     bounds = note(
-        "Population stability index of the rows learned from against the test: look from 0.1, act from 0.25.",
-        "训练行与测试集的群体稳定性指数：0.1 起留意，0.25 起处理。",
+        f"Population stability index of the rows learned from against the test. Live, 0.25 is the mark to look at; a "
+        f"promotion is refused when the mean over what the score leans on is beyond {MOST_DRIFT:g}.",
+        f"训练行与测试集的群体稳定性指数。线上以 0.25 为警戒线；按特征贡献加权的平均值超过 {MOST_DRIFT:g} 时不予上线。",
     )
     return section("drift", "Drift", "漂移", table([both("feature", "特征"), "PSI"], rows), bounds)
 
@@ -194,30 +229,31 @@ def _told(content: Content, name: str, title: Said, cases: Iterable[Case], colum
         for one in cases
     ]
     heads = [both("row (hashed) and why", "行（哈希）与理由"), *map(two, columns)]
-    return section(name, title.english, title.chinese, table(heads, rows), remark(content, name))
+    return section(name, title.english, title.chinese, remark(content, name), stacked(heads, rows))
 
 
 def _reason(english: str, chinese: str | None) -> Markup:
-    return element("div", _worded(english, chinese or ""), class_="reason")
+    return element("div", both(english, chinese) if chinese else joined((english,)), class_="reason")
 
 
-def _worded(english: str, chinese: str) -> Markup:
-    return both(english, chinese.replace(VALUE, "…")) if chinese else joined((english,))
+def _worded(feature: Feature) -> Markup:
+    return two(meaning(feature)) if feature.sentence_zh else joined((feature.meaning,))
 
 
 def features(content: Content) -> Markup:
     """Every feature in plain words."""
     rows = [
         [
-            joined((element("code", one.name), element("div", _worded(one.meaning, one.sentence_zh)))),
-            one.unit,
+            joined((element("code", one.name), element("div", _worded(one)))),
+            two(terms.unit(one.unit)),
             "–" if one.usual is None else number(one.usual),
-            element("span", one.null_rule, class_="rule"),
+            element("span", two(terms.null_rule(one.null_rule)), class_="rule"),
         ]
         for one in content.manifest.features
     ]
     heads = [both("feature", "特征"), both("unit", "单位"), both("usual", "通常"), both("unknown when", "空值规则")]
-    inside = element("details", element("summary", f"{len(rows)}"), table(heads, rows))
+    opener = both(f"{len(rows)} features, open", f"{len(rows)} 个特征，展开")
+    inside = element("details", element("summary", opener), stacked(heads, rows))
     return section("features", "What each feature means", "特征定义", inside)
 
 
@@ -234,9 +270,9 @@ def provenance(content: Content) -> Markup:
         (both("test from", "测试起点"), f"{record.test_from:%Y-%m-%d %H:%M} UTC"),
         *((two(ROWS.get(name, Said(name, name))), f"{rows:,}") for name, rows in record.rows.items()),
         (both("seed, trials", "随机种子与搜索次数"), f"{record.seed}, {record.search.trials}"),
-        *((both(name, "参数"), str(value)) for name, value in record.search.parameters.items()),
-        *((both(name, "来源"), value) for name, value in content.source.items()),
-        *((both(name, "版本"), value) for name, value in manifest.versions.items()),
+        *((two(terms.fact(name, "参数")), str(value)) for name, value in record.search.parameters.items()),
+        *((two(terms.fact(name, "来源")), value) for name, value in content.source.items()),
+        *((both(f"version of {name}", f"{name} 版本"), value) for name, value in manifest.versions.items()),
         (
             both("parity of graph and model", "导出一致性"),
             (

@@ -115,7 +115,7 @@ def part_of(fitted: FittedSites, manifest: Manifest) -> Part:
         money=None,
         headlines=(
             Headline(Said("Mean error a store and year, 10,000 yuan", "每店每年平均误差（万元）"), off),
-            Headline(said, gain, gain.low > 0),
+            Headline(said, gain, sure=words.lead(gain)),
         ),
         risks=tuple(
             sorted(
@@ -149,9 +149,9 @@ def _risks(record: Record) -> Iterator[Risk]:
         short = level / 100 - held.value
         if short > 0:
             yield Risk("coverage", short / BORNE_SHORTFALL, words.coverage(level, held))
-    together = record.metrics["moran_of_residuals"]
-    if together.value > together.high > 0:
-        yield Risk("misses lie together", together.value / together.high, words.together(together))
+    together, chance = record.metrics["moran_of_residuals"].value, record.metrics["moran_of_residuals_chance"]
+    if together > chance.high > 0:
+        yield Risk("misses lie together", together / chance.high, words.together(together, chance))
     stores = record.rows["test"]
     yield Risk("few stores", ENOUGH_STORES / max(stores, 1), words.few_stores(stores))
 

@@ -32,10 +32,12 @@ def retrain(
     from data.sources import open_folder
     from training.retraining.step import Order
     from training.retraining.step import retrain as bring_up
+    from training.tracking.stores import require_answer
 
     steps = steps_of(as_json)
     order = Order(trials=trials, seed=seed, promote=promote, force=force, wait=wait)
     asked, data_set = task_of(task, test_from), open_folder(data, time_zone)
+    require_answer()
     outcome = bring_up(asked, data_set, order, home=home, now=datetime.now(UTC), steps=steps)
     if as_json:
         print_json(outcome.as_dict())

@@ -62,7 +62,8 @@ class Outcome:
         """What was done, in words."""
         if not self.trained:
             return f"nothing is new: {self.version} was made of the same data and declarations"
-        made = f"{self.version} was made" + (", going on from where it was cut short" if self.resumed else "")
+        reason = f" ({self.state.reason})" if self.state and self.state.reason else ""
+        made = f"{self.version} was made{reason}" + (", going on from where it was cut short" if self.resumed else "")
         if self.version == self.champion:
             return f"{made} and is champion"
         return f"{made} and challenges" + (f"; refused as champion by {self.refused}" if self.refused else "")

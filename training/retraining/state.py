@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from data.errors import DataError
+from training.declaration import declaration
 from training.gates import Gate
 from training.retraining.moved import Moved
 from training.sites.task import SiteTask
@@ -26,23 +27,24 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         data_hash: Content of the tables.
-        features: Fingerprint of what the task declares.
-        split: How time divides the rows; empty where it does not.
+        declaration: Hash of all that the task declares.
         seed: Where chance starts.
-        trials: How many sets of parameters are tried in all.
+        trials: How many sets of parameters are tried in all; 1 where nothing is searched.
     """
 
     data_hash: str
-    features: str
-    split: str
+    declaration: str
     seed: int
     trials: int
 
     @classmethod
     def of(cls, task: AnyTask, data_hash: str, seed: int, trials: int) -> Question:
-        """The question of a task and its data."""
-        split = "" if isinstance(task, SiteTask) else repr(task.split)
-        return cls(data_hash, task.features.fingerprint(), split, seed, trials)
+        """The question of a task and its data.
+
+        Raises:
+            UsageError: The task declares what can be told from nothing else.
+        """
+        return cls(data_hash, declaration(task), seed, 1 if isinstance(task, SiteTask) else trials)
 
     @property
     def key(self) -> str:
@@ -55,7 +57,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         champion: Beside whom they were asked; empty where there was none.
-        gates: All of them, that of the rate of labels last.
+        gates: All of them.
         asked: Whether the version was to be made champion.
     """
 
@@ -76,6 +78,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         question: What is retrained.
         began: The moment it began, UTC to the second; its version names it.
         moved: How far the data have moved from the champion's; None before that is measured.
+        reason: Why it was made.
         version: What was made; empty before it is registered.
         run_id: Its run; likewise.
         logged: The run that holds what was measured; empty before it is written.
@@ -85,6 +88,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     question: Question
     began: datetime
+    reason: str = ""
     moved: Moved | None = None
     version: str = ""
     run_id: str = ""

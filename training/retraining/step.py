@@ -16,26 +16,22 @@ import msgspec
 
 from data.checks import require
 from data.errors import DataError
-from training.bundles import bundles, discard, read
-from training.dataset import require_tables
-from training.incumbent import champion_of
+from training.bundles import bundles, champion_of, discard, read
 from training.reconcile import pointed, reconcile, registered
 from training.registry import challenge, promote, shown
 from training.retraining.lock import held
-from training.retraining.moved import measure
 from training.retraining.outcome import Outcome
 from training.retraining.state import Question, State, Verdict, path_of, write
 from training.retraining.state import read as read_state
+from training.task import require_tables
 from training.tracking.measured import log_measured
 from training.tracking.stores import client, store
-from training.walk import learn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from data.sources import DataSet
     from data.steps import Steps
-    from training.gates import Gate
     from training.task import AnyTask
 
 FOLDER = "retrain"
@@ -89,11 +85,11 @@ def retrain(task: AnyTask, data_set: DataSet, order: Order, *, home: Path, now: 
         job = _Job(task, data_set, question, order, home, steps)
         before = read_state(job.path)
         resumed = before is not None and before.ended is None
-        stands = "" if resumed else job.known(before)
+        stands, reason = ("", "") if resumed else job.known(before)
         if stands:
             state = job.asked_again(before) if before else None
         else:
-            state = job.done(before if before and resumed else job.begun(now), checked)
+            state = job.done(before if before and resumed else job.begun(now, reason), checked)
         return Outcome(
             task=task.name,
             trained=not stands,
@@ -135,29 +131,48 @@ class _Job:
         """Who is champion now."""
         return pointed(self.folder, "champion")
 
-    def known(self, before: State | None) -> str:
-        """The version that was made of these data before; empty where there is none, or it does not count."""
+    def known(self, before: State | None) -> tuple[str, str]:
+        """The version that answers the question already; or none, and what is new."""
         if self.order.force:
-            return ""
+            return "", "that was asked for"
         if before is not None:
-            return before.version if (self.folder / before.version).is_dir() else ""
-        for version in filter(None, (pointed(self.folder, "challenger"), self.champion)):
-            manifest = read(self.folder / version).manifest
-            # What a forecast of sites knows of a site is also said by the data, so its own fingerprint says more.
-            alike = manifest.site is not None or manifest.feature_fingerprint == self.question.features
-            if alike and manifest.data_hash == self.question.data_hash:
-                return version
+            stands = (self.folder / before.version).is_dir()
+            return (before.version, "") if stands else ("", f"the bundle of {before.version} is gone")
+        versions = dict.fromkeys(filter(None, (pointed(self.folder, "challenger"), self.champion)))
+        news = {version: self._new(version) for version in versions}
+        for version, new in news.items():
+            if not new:
+                return version, ""
+        return "", next(iter(news.values()), "no model was made before")
+
+    def _new(self, version: str) -> str:
+        """What is new since a version was made, in words; empty where nothing is."""
+        manifest = read(self.folder / version).manifest
+        if manifest.data_hash != self.question.data_hash:
+            return f"the data are other than those of {version}"
+        if not manifest.declaration:
+            return f"{version} was made before declarations were kept"
+        if manifest.declaration != self.question.declaration:
+            return f"the task declares other things than {version} was made of"
+        tracked = client(store(self.home))
+        found = registered(tracked, self.task.name, version)
+        given = tracked.get_run(str(found.run_id)).data.params if found else {}
+        then = (given.get("seed", "unknown"), given.get("trials", "unknown"))
+        if then != (str(self.question.seed), str(self.question.trials)):
+            return f"{version} was made with seed {then[0]} and {then[1]} trials"
         return ""
 
-    def begun(self, now: datetime) -> State:
+    def begun(self, now: datetime, reason: str) -> State:
         """A fresh state, of a second that no version names yet."""
         moment = now.astimezone(UTC).replace(microsecond=0)
         while any(self.folder.glob(f"{State(self.question, moment).prefix}*")):
             moment += timedelta(seconds=1)
-        return write(self.path, State(self.question, moment))
+        return write(self.path, State(self.question, moment, reason))
 
     def done(self, state: State, checked: int) -> State:
         """The state at the end, each stage written down as soon as it is whole."""
+        from training.retraining.measurement import measure
+
         if state.moved is None:
             beside = champion_of(bundles(self.home), self.task.name)
             moved = measure(self.task, self.data_set, beside, self.home, self.steps)
@@ -187,6 +202,8 @@ class _Job:
 
     def _made(self, state: State, checked: int) -> dict[str, str]:
         """The version with its run: that of an earlier call where it came to be registered, else a new one."""
+        from training.walk import learn
+
         tracked = client(store(self.home))
         for left in sorted(self.folder.glob(f"{state.prefix}*")):
             found = registered(tracked, self.task.name, left.name)
@@ -212,11 +229,10 @@ class _Job:
         return {"version": trained.released.bundle.manifest.version, "run_id": trained.tracked.run_id}
 
     def _verdict(self, state: State) -> Verdict:
-        champion, label = self.champion, state.moved.gate if state.moved else None
+        champion = self.champion
         manifest = read(self.folder / state.version).manifest
         beside = "" if champion == state.version else champion
-        gates: tuple[Gate, ...] = shown(manifest, champion)
-        return Verdict(beside, (*gates, *([label] if label else [])), self.order.promote)
+        return Verdict(beside, shown(manifest, champion), self.order.promote)
 
     def _promoted(self, state: State) -> None:
         """Make the version champion where that is asked for and no gate refuses."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from training.export import Demand, Gravity, Market, Near, Spots, within_reach
+from training.formulas import Demand, Gravity, Market, Near, Spots, within_reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.bundles import bundles
-from training.release import Released
+from training.release import Released, proven
 from training.served import ask_site, server
 from training.sites.pipeline import fit_site, read_tables
 from training.sites.release import refuse_company, refuse_later_surroundings, release_sites
@@ -56,12 +56,7 @@ def fit_and_release(  # noqa: PLR0913 - what a command says, and the run that is
         replayed = refuse_company(ground, np.random.default_rng([seed, 3]))
         step.rows = replayed.values
     with steps.step("export and prove parity") as step:
-        proofs = {
-            "contract/rows": float(checked),
-            "leakage/rows": float(looked),
-            "replay/values": float(replayed.values),
-            "replay/mismatches": float(replayed.mismatches),
-        }
+        proofs = proven(checked, looked, replayed.values, replayed.mismatches)
         moment, measured = (earlier.moment, earlier.measured) if earlier else (moment, None)
         bundle = release_sites(fitted, bundles(home), moment, proofs, measured)
         step.rows = bundle.manifest.parity.rows + bundle.manifest.parity.edge_rows

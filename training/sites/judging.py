@@ -103,10 +103,12 @@ def sliced_sites(
     return found
 
 
-def moran(values: Floats, lat: Floats, lon: Floats, generator: np.random.Generator) -> Interval:
+def moran(values: Floats, lat: Floats, lon: Floats, generator: np.random.Generator) -> tuple[float, Interval]:
     """Moran's I of values over each store's nearest stores; near 0 where no neighbourhood was overlooked.
 
-    The two ends are the middle 95 % of what values shuffled over the stores give: a value between them says nothing.
+    Returns:
+        The figure; and what values shuffled over the stores give, their mean and middle 95 %: it is no interval of the
+        figure, but a figure inside it says nothing.
     """
     apart = degrees_apart_km(lat[:, None], lon[:, None], lat, lon)
     np.fill_diagonal(apart, np.inf)
@@ -118,7 +120,7 @@ def moran(values: Floats, lat: Floats, lon: Floats, generator: np.random.Generat
 
     shuffled = [of(generator.permutation(values)) for _ in range(999)]
     low, high = np.percentile(shuffled, [2.5, 97.5])
-    return Interval(of(values), float(low), float(high))
+    return of(values), Interval(float(np.mean(shuffled)), float(low), float(high))
 
 
 def people_rule(

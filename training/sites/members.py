@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import lightgbm as lgb
 import numpy as np
 
-from training.export import Column, Linear, site_analogs, site_line
+from training.formulas import Column, Linear, site_analogs, site_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import lightgbm as lgb
     from numpy.typing import NDArray
 
     from training.task import Parameters
@@ -215,6 +215,8 @@ def _penalty(stores: Stores, seen: Places, groups: NDArray[np.int64]) -> Floats:
 
 
 def _trees(stores: Stores, seen: Places, recipe: Recipe, seed: int) -> lgb.Booster:
+    import lightgbm as lgb
+
     ways = [(name in recipe.more_sells_more) - (name in recipe.more_sells_less) for name in stores.names]
     parameters = {**recipe.trees, "monotone_constraints": ways, "seed": seed}
     data = lgb.Dataset(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.export import Nearby
+from training.formulas import Nearby
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,8 @@ from data.errors import DataError
 from data.steps import Steps
 from features.place import PlaceIndex
 from features.place_tables import chain_of
-from training.export import Gravity, SiteFeatures, demand_of, own, rivals_ever, rivals_of, spots_of, trading
+from training.formulas import Gravity, SiteFeatures, demand_of, own, rivals_ever, rivals_of, spots_of, trading
+from training.interval import Interval
 from training.record import Record, Search
 from training.sites.folds import random_folds, spatial_folds
 from training.sites.gravity import Books, calibrate, strengthened
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from data.sources import DataSet
-    from training.export import Wider
+    from training.formulas import Wider
     from training.sites.folds import Folds
     from training.sites.members import Stores
     from training.sites.study import Fitted, HeldOut
@@ -250,7 +251,8 @@ def _record(  # noqa: PLR0913, PLR0917 - a record is made of exactly these
     at_random = compare_sites(truth, {"model": loose.revenue_fen}, loose, folds.fold, seed)["model"]
     model = figures.pop("model")
     generator = np.random.default_rng([seed, 3])
-    model["moran_of_residuals"] = moran(truth - held.blend, ground.lat, ground.lon, generator)
+    alike, by_chance = moran(truth - held.blend, ground.lat, ground.lon, generator)
+    model |= {"moran_of_residuals": Interval(alike, np.nan, np.nan), "moran_of_residuals_chance": by_chance}
     weights = dict(zip(("ridge", "trees", "analogs"), fitted.model.weights, strict=True))
     closed = days_of(ground.rows, "closed_on") < ground.as_of
     columns = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from features.place import PlaceIndex
-from training.export import SiteFeatures, Wider
+from training.formulas import SiteFeatures, Wider
 from training.sites.members import common_scale, fit_members
 from training.sites.study import known_stores
 

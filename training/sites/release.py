@@ -13,19 +13,22 @@ import pyarrow.compute as pc
 
 from data.errors import GateRefused
 from features.place import PlaceIndex
-from training.export import (
+from training.bundles import champion_of
+from training.declaration import declaration
+from training.export import export_sites
+from training.formulas import (
     LEARNED,
     Criteria,
     LearnedStores,
     SiteBundle,
     SiteFeatures,
-    export_sites,
     site_analogs,
     site_line,
     spots_of,
     write_table,
 )
 from training.gates import EXEMPT
+from training.label_rate import LabelRate, label_rates
 from training.sites.pipeline import RULE
 from training.tracking.metrics import figures
 
@@ -122,6 +125,8 @@ def release_sites(
         made.learned,
     )
     features = ground.stores.features
+    champion = champion_of(root, task.name)
+    rate = LabelRate(float(np.exp(ground.stores.log_revenue.mean())), 0)
     site = SiteBundle(
         model=made.model,
         wider=model.wider,
@@ -146,9 +151,12 @@ def release_sites(
         usual=_medians(features),
         rows=features,
         said=_said(fitted),
+        held=np.log(fitted.predictions.held.revenue_fen),
         data_hash=record.data_hash,
-        metrics={**figures(record), **(proofs or {})},
+        metrics={**figures(record), **label_rates(rate, champion), **(proofs or {})},
         criteria=Criteria(metrics=("mape",), rivals=(RULE,), ablations=ABLATIONS, inapplicable=tuple(sorted(EXEMPT))),
+        champion=champion.manifest.version if champion else "",
+        declaration=declaration(task),
         generator=np.random.default_rng([record.seed, 4]),
         measured=measured,
         created=moment,

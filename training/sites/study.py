@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.export import Learned, SiteModel, cv_plus, range_distance, scaled
+from training.formulas import Learned, SiteModel, cv_plus, range_distance, scaled
 from training.sites.members import Stores, blend, common_scale, fit_members
 from training.sites.nearby import fit_nearby, foretold
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from training.export import Nearby
+    from training.formulas import Nearby
     from training.sites.folds import Folds
     from training.sites.members import Members, Recipe
 

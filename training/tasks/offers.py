@@ -15,7 +15,7 @@ from training.effect.response import ResponseLearner
 from training.effect.shrinkage import Division
 from training.effect.task import EffectTask
 from training.effect.trees import SMALL_TREES, Trees
-from training.export import Fact
+from training.formulas import Fact
 from training.learner import Binary
 from training.metrics import average_precision, log_loss
 from training.payoff import Payoff

@@ -28,7 +28,7 @@ def log_datasets(tracked: MlflowClient, run_id: str, record: Record, features: S
         features: Names of the columns of a row.
         root: Where the tables were read from; empty where nobody said.
     """
-    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415 - after telemetry is off
+    from mlflow.entities import Dataset, DatasetInput, InputTag
 
     kind = root.partition("://")[0] if "://" in root else "local"
     schema = json.dumps({"mlflow_colspec": [{"type": "float", "name": name, "required": False} for name in features]})

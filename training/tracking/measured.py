@@ -39,7 +39,7 @@ def log_measured(  # noqa: PLR0913 - all that a run of figures has
         task: Whose experiment it goes to.
         files: Further texts by the names of their files.
     """
-    from mlflow.entities import Metric  # noqa: PLC0415 - after telemetry is off
+    from mlflow.entities import Metric
 
     tracked = client(where)
     close_killed(tracked)

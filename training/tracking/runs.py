@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.errors import DataError
 from training.tracking.killed import owner, take_back
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
     from training.pipeline import Fitted
     from training.ranking_pipeline import FittedOrder
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "shepherd-{task}"
 BUNDLE = "shepherd.bundle"
+REPORT = "report.html"
 SERVING_PACKAGES = ("numpy", "onnxruntime")
 
 
@@ -34,6 +37,22 @@ def experiment_of(tracked: MlflowClient, where: Store, task: str) -> str:
         return str(found.experiment_id)
     location = None if where.artifacts is None else f"{where.artifacts}/{task}"
     return str(tracked.create_experiment(name, artifact_location=location))
+
+
+def newest(tracked: MlflowClient, task: str) -> Run:
+    """The run of a task's newest model; what lies beside it in the experiment (trials, weeks looked at) is passed over.
+
+    Raises:
+        DataError: No model of the task was registered there.
+    """
+    name = EXPERIMENT.format(task=task)
+    found = [one for one in tracked.search_model_versions(f"name = '{name}'") if BUNDLE in one.tags]
+    if not found:
+        raise DataError(
+            f"task {task!r}: found no model in the store of runs, expected one; make it with `shepherd train --task "
+            f"{task}`, or name the folder or the task of another"
+        )
+    return tracked.get_run(str(max(found, key=lambda one: int(one.version)).run_id))
 
 
 @contextmanager
@@ -53,9 +72,9 @@ def register(
     tracked: MlflowClient, run_id: str, task: str, fitted: Fitted | FittedOrder | FittedSites, bundle: Path
 ) -> str:
     """Log the ONNX model to the run and register it, tagged with its bundle when it is whole; gives its version."""
-    import mlflow  # noqa: PLC0415 - as above
-    import onnx  # noqa: PLC0415 - beside the only place that needs it
-    from mlflow.models import infer_signature  # noqa: PLC0415 - as above
+    import mlflow
+    import onnx
+    from mlflow.models import infer_signature
 
     name = EXPERIMENT.format(task=task)
     example = np.nan_to_num(fitted.predictions.matrix[:1]).astype(np.float64)
@@ -63,12 +82,25 @@ def register(
         logged = mlflow.onnx.log_model(
             onnx.load(bundle / "model.onnx"),
             name="model",
-            registered_model_name=name,
             signature=infer_signature(example, fitted.predictions.output[:1]),
             input_example=example,
             onnx_execution_providers=["CPUExecutionProvider"],
             pip_requirements=[f"{package}=={metadata.version(package)}" for package in SERVING_PACKAGES],
         )
-    version = str(logged.registered_model_version)
+        with _unsaid():
+            version = str(mlflow.register_model(logged.model_uri, name).version)
     tracked.set_model_version_tag(name, version, BUNDLE, bundle.name)
     return version
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """Keep MLflow from telling standard error of each version it registers; what fails is still raised."""
+    from mlflow.utils.logging_utils import MLFLOW_LOGGING_STREAM
+
+    before = MLFLOW_LOGGING_STREAM.enabled
+    MLFLOW_LOGGING_STREAM.enabled = False
+    try:
+        yield
+    finally:
+        MLFLOW_LOGGING_STREAM.enabled = before

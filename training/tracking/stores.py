@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import DependencyDown
+from training.tracking.probe import NAMED, impatient, no_answer, require_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlflow import MlflowClient
 
-NAMED = "MLFLOW_TRACKING_URI"
 DATABASES = ("sqlite:", "postgresql", "mysql", "mssql")
 
 
@@ -61,19 +61,29 @@ def client(where: Store) -> MlflowClient:
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    import mlflow  # noqa: PLC0415 - nine seconds cold, and its telemetry starts with the import
+    import mlflow
 
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    require_database(where.uri)
     try:
-        tracked = mlflow.MlflowClient(tracking_uri=where.uri)
-        tracked.search_experiments(max_results=1)
+        with impatient():
+            tracked = mlflow.MlflowClient(tracking_uri=where.uri)
+            tracked.search_experiments(max_results=1)
     except (mlflow.MlflowException, ImportError, OSError) as refusal:
-        raise DependencyDown(
-            f"MLflow's store at {where.uri}: found no answer ({refusal}), expected a store of runs; start its server, "
-            "mend MLFLOW_TRACKING_URI, or unset it to track in a file under --home"
-        ) from refusal
+        raise no_answer(where.uri, refusal) from refusal
     return tracked
+
+
+def require_answer() -> None:
+    """See that the store which MLFLOW_TRACKING_URI names answers, before anything that takes long; files always do.
+
+    Raises:
+        DependencyDown: It does not, which is known within some fifteen seconds.
+    """
+    named = os.environ.get(NAMED, "")
+    if named and not named.startswith("sqlite:"):
+        client(Store(named, None))
 
 
 @contextmanager
@@ -82,7 +92,7 @@ def current(where: Store) -> Iterator[None]:
 
     MLflow writes it to MLFLOW_TRACKING_URI, where the next fit of another home would find it.
     """
-    import mlflow  # noqa: PLC0415 - as above
+    import mlflow
 
     named = os.environ.get(NAMED)
     mlflow.set_tracking_uri(where.uri)
@@ -98,7 +108,7 @@ def fetch(where: Store, uri: str, folder: Path) -> Path:
     Raises:
         DependencyDown: The store does not hand it out.
     """
-    import mlflow  # noqa: PLC0415 - as above
+    import mlflow
 
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -66,7 +66,7 @@ def table(tried: Sequence[Trial]) -> str:
 
 
 def _log_trial(tracked: MlflowClient, experiment: str, run_id: str, trial: Trial) -> None:
-    from mlflow.entities import Metric, Param  # noqa: PLC0415 - after telemetry is off
+    from mlflow.entities import Metric, Param
 
     tags = {PARENT: run_id}
     child = tracked.create_run(experiment, _milliseconds(trial.started), tags, f"trial {trial.number}").info.run_id

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from training.curves import draw
 from training.provenance import PROVENANCE, SEAL, software, source
 from training.report.content import content_of, examples
-from training.report.page import FILE, opening, report_page
+from training.report.page import opening, report_page
 from training.sites.pipeline import FittedSites
 from training.tracking.datasets import log_datasets
 from training.tracking.killed import close_killed
 from training.tracking.metrics import figures, proved
 from training.tracking.notes import note
-from training.tracking.runs import EXPERIMENT, experiment_of, register, run
+from training.tracking.runs import EXPERIMENT, REPORT, experiment_of, register, run
 from training.tracking.stores import client, current
 from training.tracking.study import log_study
 
@@ -83,7 +83,7 @@ def track(
             tracked.log_dict(run_id, changes.record.as_dict(), "effects.json")
         for name, figure in draw(content.curves, record.attributions).items():
             tracked.log_figure(run_id, figure, f"curves/{name}.png")
-        tracked.log_text(run_id, report_page(content), FILE)
+        tracked.log_text(run_id, report_page(content), REPORT)
         tracked.set_tag(run_id, NOTE, f"{opening(content)}\n\n{note(record)}")
         _log_study(tracked, experiment, run_id, fitted)
         with current(where):
@@ -94,7 +94,7 @@ def track(
 def _log_figures(
     tracked: MlflowClient, run_id: str, figures: Mapping[str, float], parameters: Mapping[str, object]
 ) -> None:
-    from mlflow.entities import Metric, Param  # noqa: PLC0415 - after telemetry is off
+    from mlflow.entities import Metric, Param
 
     metrics = [Metric(name, value, 0, 0) for name, value in figures.items()]
     tracked.log_batch(run_id, metrics, [Param(name, str(value)) for name, value in parameters.items()])

@@ -8,25 +8,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import GateRefused
-from training.gates import MONEY
-from training.incumbent import GAIN
-from training.report.page import FILE as REPORT
+from training.gates import GAIN, LABEL_RATE, MONEY, RATE_BY_CHANCE, RATE_THEN
+from training.tracking.runs import REPORT
 from training.tracking.snapshot import snapshot
 from training.tracking.stores import store
 from training.verification.compare import MANIFEST, Difference, compare
-from training.verification.derive import champion_of_then, data_differ, derive
 from training.verification.origin import as_learned, circumstances, given, sealed, tables_of, task_of
 from training.verification.standing import standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from data.sources import DataSet
     from data.steps import Steps
     from training.provenance import Provenance
     from training.task import AnyTask
     from training.tracking.snapshot import Snapshot
+    from training.tracking.stores import Store
+
+    _Declared = tuple[Provenance, AnyTask, tuple[Difference, ...]]
 
 NOTE = "mlflow.note.content"
+_BESIDE = (GAIN, RATE_THEN, RATE_BY_CHANCE)
+"""How figures begin that compare a model with its champion."""
 
 
 @dataclass(frozen=True)
@@ -114,24 +118,33 @@ def verify(run_id: str, *, home: Path, data: Path | None = None, task_file: str 
         where = store(home)
         with steps.step("fetch the run"):
             run = snapshot(where, run_id, folder / "run")
-        origin, task, told = derived_from(run, task_file, ours=where.uri.startswith("sqlite:"))
-        data_set = tables_of(origin.data, task, data, home, steps)
-        if (other_data := data_differ(run, data_set)) is not None:
-            left = "everything but the data: what is learned from others is other"
-            return Verdict(run_id, run.version, (*told, other_data), circumstances(origin), (left,))
-        champion = champion_of_then(origin, run, home, where, folder / "champion")
-        again = derive(origin, task, data_set, folder / "again", champion, steps)
-        found = differences(told, run, again, home)
-        lacking = bool(origin.champion) and champion is None
-        return Verdict(
-            run_id,
-            run.version,
-            tuple(one for one in found if not (lacking and _of_champion(one))),
-            circumstances(origin),
-            (_lacking(origin.champion),) if lacking else (),
-            tuple(origin.measured),
-            _counts(again),
-        )
+        declared = derived_from(run, task_file, ours=where.uri.startswith("sqlite:"))
+        data_set = tables_of(declared[0].data, declared[1], data, home, steps)
+        return _verdict(run, declared, data_set, where, home, folder, steps)
+
+
+def _verdict(
+    run: Snapshot, declared: _Declared, data_set: DataSet, where: Store, home: Path, folder: Path, steps: Steps
+) -> Verdict:
+    from training.verification.derive import champion_of_then, data_differ, derive
+
+    origin, task, told = declared
+    if (other_data := data_differ(run, data_set)) is not None:
+        left = "everything but the data: what is learned from others is other"
+        return Verdict(run.run_id, run.version, (*told, other_data), circumstances(origin), (left,))
+    champion = champion_of_then(origin, run, home, where, folder / "champion")
+    again = derive(origin, task, data_set, folder / "again", champion, steps)
+    found = differences(told, run, again, home)
+    lacking = bool(origin.champion) and champion is None
+    return Verdict(
+        run.run_id,
+        run.version,
+        tuple(one for one in found if not (lacking and _of_champion(one))),
+        circumstances(origin),
+        (_lacking(origin.champion),) if lacking else (),
+        tuple(origin.measured),
+        _counts(again),
+    )
 
 
 def derived_from(
@@ -150,8 +163,8 @@ def derived_from(
 
 def _lacking(champion: str) -> str:
     return (
-        f"the comparison with the champion {champion}, whose bundle is gone, and what rests on it: the gate of money, "
-        f"the verdict, the note and {REPORT}"
+        f"the comparison with the champion {champion}, whose bundle is gone, and what rests on it: the gates of money "
+        f"and label rate, the verdict, the note and {REPORT}"
     )
 
 
@@ -163,9 +176,9 @@ def differences(told: tuple[Difference, ...], run: Snapshot, again: Snapshot, ho
 def _of_champion(difference: Difference) -> bool:
     """Whether a value rests on the comparison with the champion of then."""
     if difference.artefact.endswith(MANIFEST.rpartition("/")[2]):
-        return difference.value == "champion" or difference.value.startswith(f"metrics.{GAIN}")
+        return difference.value == "champion" or difference.value.removeprefix("metrics.").startswith(_BESIDE)
     if difference.artefact == "metric":
-        return difference.value.startswith((GAIN, f"gate/{MONEY}", "verdict/"))
+        return difference.value.startswith((*_BESIDE, f"gate/{MONEY}", f"gate/{LABEL_RATE}", "verdict/"))
     return difference.artefact == REPORT or (difference.artefact, difference.value) == ("tag", NOTE)
 
 

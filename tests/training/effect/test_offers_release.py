@@ -35,7 +35,7 @@ def test_it_becomes_champion_by_what_its_policy_earns(released):
     _, changes, done = released
     passed = {gate.name: gate for gate in gates(done.bundle.manifest)}
 
-    general = {"data contract", "leakage", "replay", "parity", "latency", "judged", "calibration"}
+    general = {"data contract", "leakage", "replay", "parity", "latency", "judged", "calibration", "label rate"}
     assert set(passed) == {*general, *(f"{rival}: gain in {POLICY}" for rival in RIVALS)}
     assert [str(gate) for gate in passed.values() if not gate.passed] == []
     gain = changes.record.budgeted["propensity"]["gain"].value

@@ -19,6 +19,7 @@ from serving.settings import Settings
 from tests.serving.live import conftest as live_service
 from tests.serving.live.conftest import SECRET
 from training.catalogue import find
+from training.monitoring.evidence import Evidence
 from training.monitoring.journal import open_journal
 from training.monitoring.scans import monitor_scans
 
@@ -138,7 +139,7 @@ def looked_back() -> Callable[..., Monitored]:
 
     def look(home: Path, **asked: Any) -> Monitored:
         with open_journal(home / "ledger", SECRET) as journal:
-            return monitor_scans(find("fraud"), journal, home / "bundles", **asked)  # type: ignore[arg-type]
+            return monitor_scans(find("fraud"), Evidence(journal, home / "bundles", **asked))  # type: ignore[arg-type]
 
     return look
 

@@ -17,6 +17,7 @@ from tests.serving.live.conftest import SECRET
 from tests.training.monitoring.conftest import START
 from tests.training.monitoring.writing import write_log
 from training.catalogue import find
+from training.monitoring.evidence import Evidence
 from training.monitoring.journal import open_journal
 from training.monitoring.page import page
 from training.monitoring.sites import monitor_sites
@@ -67,7 +68,7 @@ def _tables(folder: Path, months: int = 12) -> Path:
 def _looked(home: Path, tables: Path | None) -> Monitored:
     with open_journal(home / "ledger", SECRET) as journal:
         data_set = None if tables is None else open_folder(tables)
-        return monitor_sites(find("site"), journal, home / "bundles", data_set)  # type: ignore[arg-type] # it is one
+        return monitor_sites(find("site"), Evidence(journal, home / "bundles", data_set))  # type: ignore[arg-type] # it is one
 
 
 def test_forecasts_are_held_against_booked_years(forecast: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tests.training.monitoring.conftest import START
 from tests.training.monitoring.writing import write_log
 from training.catalogue import find
 from training.metrics import roc_auc
+from training.monitoring.evidence import Evidence
 from training.monitoring.journal import open_journal
 from training.monitoring.offers import monitor_offers
 from training.monitoring.page import page
@@ -99,7 +100,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _looked(home: Path, **asked: Any) -> Monitored:
     with open_journal(home / "ledger", SECRET) as journal:
-        return monitor_offers(find("coupon"), journal, home / "bundles", **asked)  # type: ignore[arg-type] # it is one
+        return monitor_offers(find("coupon"), Evidence(journal, home / "bundles", **asked))  # type: ignore[arg-type] # it is one
 
 
 def test_chances_are_held_against_what_was_redeemed(given: Path) -> None:
@@ -153,3 +154,85 @@ def test_a_log_without_offers_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="no offer in the log"):
         _looked(tmp_path)
+
+
+def _effects_answer(place: int) -> bytes:
+    """As a model answers that learned effects: the chance has another name, and what sending earns is foretold."""
+    offer = {
+        "offer_id": "O1",
+        "campaign_id": "C" if place % 2 else "D",
+        "redemption_probability": CHANCES[place],
+        "expected_margin_fen": {"mean": 100.0 + place, "lower": 1.0},
+        "action": "send",
+    }
+    if place >= MEMBERS - 10:
+        why = "holdout" if place % 2 else "no_running_campaign"
+        return json.dumps({"member_id": f"m{place}", "offers": [], "no_offer": {"code": why}}).encode()
+    return json.dumps({"member_id": f"m{place}", "offers": [offer], "no_offer": None}).encode()
+
+
+@pytest.fixture(scope="module")
+def foretold(tmp_path_factory: pytest.TempPathFactory) -> Monitored:
+    """The same members, asked of a model that learned effects, three days later than the first half."""
+    home: Path = tmp_path_factory.mktemp("foretold")
+    later = [place * 10 + (3 * 86_400 if place >= MEMBERS // 2 else 0) for place in range(MEMBERS)]
+    sends = [
+        SendBody(send_id=f"s{place}", ts=_moment(4 * 86_400), member_id=f"m{place}", offer_id="O1", arm="treated")
+        for place in range(MEMBERS - 10)
+    ]
+    used = [
+        RedemptionBody(send_id=f"s{place}", ts=_moment(5 * 86_400))
+        for place in range(MEMBERS - 10)
+        if (place * 7) % 10 < 10 * CHANCES[place]
+    ]
+
+    def kept(place: int) -> Record:
+        answer = _effects_answer(place)
+        return Record(decision_id=f"e{place}", task="coupon", version="two", request={}, features=b"", answer=answer)
+
+    write_log(
+        home,
+        [
+            *((START + later[n], "decisions", f"e{n}", f"m{n}", kept(n)) for n in range(MEMBERS)),
+            *(
+                (START + 4 * 86_400, "sends", one.send_id, one.member_id, Row("sends", 0, one.send_id, one))
+                for one in sends
+            ),
+            *(
+                (START + 5 * 86_400, "redemptions", one.send_id, None, Row("redemptions", 0, one.send_id, one))
+                for one in used
+            ),
+        ],
+    )
+    return _looked(home)
+
+
+def test_a_model_of_effects_is_held_against_what_was_redeemed_too(foretold: Monitored) -> None:
+    rows = range(MEMBERS - 10)
+    came = np.array([(place * 7) % 10 < 10 * CHANCES[place] for place in rows], float)
+
+    assert foretold.metrics["roc_auc"].value == pytest.approx(roc_auc.of(came, np.array(CHANCES[: MEMBERS - 10])))
+    assert foretold.further["money/foretold"].value == pytest.approx(np.mean([100.0 + place for place in rows]))
+    assert foretold.figures()["live/money/foretold"] == foretold.further["money/foretold"].value
+    assert "foretold" in page(foretold)
+
+
+def test_slices_days_and_why_nothing_was_given_are_told(foretold: Monitored) -> None:
+    campaigns = foretold.slices["campaign_id"]
+    came = np.array([(place * 7) % 10 < 10 * CHANCES[place] for place in range(MEMBERS - 10)], float)
+
+    assert set(campaigns) == {"C", "D"}
+    assert campaigns["C"]["redeemed"].value == pytest.approx(came[1::2].mean())
+    assert "roc_auc" in campaigns["D"]
+    assert foretold.actions == {"send": MEMBERS - 10, "nothing/no_running_campaign": 5, "nothing/holdout": 5}
+    assert foretold.counts["not_judged"] == 5
+    first, second = foretold.days
+    assert (first[1], second[1]) == (MEMBERS // 2, MEMBERS // 2)
+    assert first[2] == pytest.approx(np.mean(CHANCES[: MEMBERS // 2]))
+    assert second[3] == pytest.approx(1 - 10 / (MEMBERS // 2))
+    assert foretold.arrival["longest_gap_hours"] == pytest.approx(72, abs=0.01)
+
+
+def test_drift_without_the_bundle_is_nobodys_to_say(foretold: Monitored) -> None:
+    assert foretold.drift is None
+    assert "two is not there any more" in foretold.skipped["drift"]

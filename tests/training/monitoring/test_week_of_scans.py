@@ -22,10 +22,11 @@ from tests.serving.live.conftest import SECRET
 from tests.training.monitoring.conftest import APART, SENT, START, opened, sent
 from training.catalogue import find
 from training.decision_log import UNKNOWN, Logged
-from training.export import Binning
+from training.formulas import Binning
 from training.interval import Resampling, compare
 from training.metrics import average_precision, tpr_at
 from training.monitoring.findings import Level, headline
+from training.monitoring.page import page
 from training.monitoring.performance import draws
 from training.monitoring.week import Week
 from training.payoff import Stakes, chosen_actions
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from serving.live.bodies import ScanBody
     from tests.training.monitoring.conftest import Lived
     from training.monitoring.result import Monitored
 
@@ -335,3 +337,51 @@ def test_a_file_that_is_no_log_is_refused(home: Path, looked_back: Callable[...,
 def test_a_week_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(UsageError, match="the first before the second"):
         Week(datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_arrival_says_how_steadily_scans_came_and_how_late(monitored: Monitored, lived: Lived) -> None:
+    scanned = np.array([one.ts.timestamp() for one in lived.scans])
+    arrived = START + APART * np.arange(SENT, dtype=float)
+    late = arrived - scanned
+
+    assert monitored.arrival["longest_gap_hours"] == pytest.approx(APART / 3600)
+    assert monitored.arrival["late_seconds_median"] == pytest.approx(np.median(late), abs=1e-3)
+    assert monitored.arrival["late_seconds_99"] == pytest.approx(np.quantile(late, 0.99), abs=1e-3)
+    assert monitored.figures()["live/arrival/longest_gap_hours"] == monitored.arrival["longest_gap_hours"]
+
+
+def test_what_leaves_no_entry_is_said_and_no_limit_is_held_against_it(monitored: Monitored) -> None:
+    assert "shepherd_degraded_total" in monitored.skipped["degraded"]
+    assert "degraded" not in {one.name for one in monitored.findings}
+    assert monitored.counts["not_judged"] == 0
+
+
+def test_scans_that_were_sent_as_events_are_counted_as_not_judged(
+    home: Path, world: Path, scans: list[ScanBody], looked_back: Callable[..., Monitored]
+) -> None:
+    before = looked_back(home)
+
+    async def told() -> None:
+        live = opened(home, world, start=START + SENT * APART - 60, apart=1)
+        assert (await live.take(EventsBody(scans=tuple(scans[:5]))))[0].status == 200
+        answers, _ = await sent(live, scans[5:6])
+        assert answers[0]["recorded"]
+        await live.close()
+
+    asyncio.run(told())
+    after = looked_back(home, since=before.week.since)
+
+    assert after.counts["decisions"] == before.counts["decisions"] + 1
+    assert after.counts["not_judged"] == 5
+
+
+def test_the_feature_that_moved_most_is_called_by_its_chinese_name(monitored: Monitored, lived: Lived) -> None:
+    assert monitored.drift is not None
+    name = next(iter(monitored.drift.features))
+    (feature,) = [one for one in read(lived.home / "bundles" / "fraud" / "v1").manifest.features if one.name == name]
+    (finding,) = [one for one in monitored.findings if one.name == "feature drift"]
+
+    assert feature.sentence_zh.partition("：")[0] in finding.said.chinese
+    assert name not in finding.said.chinese
+    assert feature.sentence_zh.partition("：")[0] in page(monitored)
+    assert "called" not in str(monitored.as_dict()["drift"])

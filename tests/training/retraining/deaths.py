@@ -17,7 +17,9 @@ from training.tracking.stores import client, store
 ORDER = Order(trials=1)
 
 FIGURES = {"contract/rows": 1_500.0, "leakage/rows": 500.0, "replay/values": 300.0, "replay/mismatches": 0.0}
-MONEY = {"money/gain_over_champion": 1.0, "money/gain_over_champion_high": 2.0}
+RATES = {"label/rate": 0.3, "label/rate_of_champion": 0.3, "label/rate_by_chance": 0.01}
+MONEY = {"money/gain_over_champion": 1.0, "money/gain_over_champion_high": 2.0} | RATES
+"""Of a version that is compared with a champion, and a little better."""
 CHANGES = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
 
 
