@@ -22,6 +22,7 @@ from training.pipeline import HOME, TRIALS, Fitted, features
 from training.provenance import provenance
 from training.reconcile import reconcile
 from training.registry import challenge, promote
+from training.report.words import spanned
 from training.served import ask_offers, ask_rows, server
 from training.sites.journey import served_site
 from training.sites.pipeline import FittedSites
@@ -83,13 +84,14 @@ class Trained:
         table = Table(
             title=f"Task {record.task}: {len(self.fitted.model.task.features)} features", title_justify="left"
         )
-        table.add_column("on the test, scored once", overflow="fold")
-        for metric in record.metrics:
-            table.add_column(metric, overflow="fold")
-        table.add_row("model", *map(str, record.metrics.values()), style="bold")
-        for baseline, figures in record.baselines.items():
-            table.add_row(baseline, *(str(figures.get(metric, "")) for metric in record.metrics))
-            table.add_row("  model ahead by", *(str(figures.get(f"gain_{metric}", "")) for metric in record.metrics))
+        for column in ("on the test, scored once", "found [95 %]", "model ahead by"):
+            table.add_column(column, overflow="fold")
+        for name, found in record.metrics.items():
+            table.add_row(name, spanned(found), style="bold")
+            for baseline, figures in record.baselines.items():
+                if name in figures:
+                    gain = figures.get(f"gain_{name}")
+                    table.add_row(f"  {baseline}", spanned(figures[name]), "" if gain is None else spanned(gain))
         table.caption = (
             f"{record.rows['train']:,} rows learned from, {record.rows['test']:,} tested, "
             f"{_open(record)}; intervals are 95 %\n"

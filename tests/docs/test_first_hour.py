@@ -33,7 +33,7 @@ TOLD = {
         ("no findings in 17 tables",),
         ("campaigns.ends_at", "to mend", "exit code 3"),
         ("model ahead by", "analyst_rules", "run "),
-        ("average_precision", "可以上线", "mlflow"),
+        ("平均精确率", "可以上线", "mlflow"),
         ("without_mine", "Task mine: 1"),
         ("fraud 2", "mine 2", "'test/average_precision'"),
     ),

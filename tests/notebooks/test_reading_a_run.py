@@ -10,6 +10,9 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from training.interval import Interval
+from training.report.words import figure, metric
+
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "reading_a_run.py"
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -38,7 +41,8 @@ def test_the_notebook_draws_what_the_walk_left(journey, monkeypatch, tmp_path):
     assert all(picture.startswith(PNG) and len(picture) > 3_000 for picture in pictures)
     said = "".join(output.text for output in _outputs(notebook, "stream") if output.name == "stdout")
     assert said.startswith(journey.coupon["version"])
-    assert f"**roc_auc** {journey.coupon['metrics']['roc_auc']['value']:.3f}" in said
+    found = Interval(**journey.coupon["metrics"]["roc_auc"])
+    assert f"{metric('roc_auc').chinese}**: {figure('roc_auc', found)}" in said
     assert "kind = type_a: average_precision 0." in said
     assert "send_of_redeemed" in said
     assert _outputs(notebook, "error") == []
