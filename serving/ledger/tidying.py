@@ -3,7 +3,8 @@
 Left to the commits, every few thousandth of them did all of it at once, and who waited for that one waited 35 ms. The
 journal begins anew only when all of it was moved, which never comes to pass while one commit follows the other, and
 whoever moves the last of it waits until the disk has everything that was moved before. So when the journal is long,
-commits are held up for one short turn: for what came since the last one, after the disk has the rest.
+commits are held up for one short turn: for what came since the last one, after the disk has the rest. A disk that was
+slow to take the rest would make that turn a long one; then it is put off, and the journal may become longer.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 from serving.ledger.file import FILE, connect
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 0.25
 LONG_PAGES: Final = 8_000
-"""At so many pages the journal is to begin anew; commits would see to that themselves at twice as many."""
+"""At so many pages the journal is to begin anew; commits would see to that themselves at four times as many."""
+SLOW_SECONDS: Final = 0.05
 
 
 class Tidying:
@@ -52,13 +55,18 @@ class Tidying:
             # A disk that takes nothing: the writer meets it too, and says so.
             with contextlib.suppress(sqlite3.Error, OSError):
                 connection = connection or connect(self._ledger.folder / FILE, writing=True)
-                if _moved(connection) >= LONG_PAGES:
-                    self._ledger.flush()
+                if _moved(connection) >= LONG_PAGES and self._flushed() < SLOW_SECONDS:
                     with self._turn:
                         _moved(connection)
                 done = last
         if connection is not None:
             connection.close()
+
+    def _flushed(self) -> float:
+        """Lets the disk take what was moved; answers how many seconds that took."""
+        began = time.perf_counter()
+        self._ledger.flush()
+        return time.perf_counter() - began
 
 
 def _moved(connection: sqlite3.Connection) -> int:

@@ -107,6 +107,34 @@ def test_commits_wait_for_the_last_of_it(monkeypatch: pytest.MonkeyPatch, folder
     assert desk.close()
 
 
+def test_on_a_slow_disk_commits_are_not_held_up(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, open_desk: Callable
+) -> None:
+    monkeypatch.setattr(tidying, "SECONDS", 0.01)
+    monkeypatch.setattr(tidying, "LONG_PAGES", 1)
+    monkeypatch.setattr(tidying, "SLOW_SECONDS", 0.02)
+    flushed: list[bool] = []
+    desk = open_desk(folder)
+    turn = desk.writer._turn
+
+    def slowly() -> None:
+        time.sleep(0.03)
+        flushed.append(turn.locked())
+
+    monkeypatch.setattr(desk.ledger, "flush", slowly)
+    with turn:  # whoever wanted it would wait here for ever
+        desk.ledger.commit([desk.entry(1)])
+        until = time.monotonic() + 5
+        while len(flushed) < 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        desk.ledger.commit([desk.entry(2)])
+        while len(flushed) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+
+    assert len(flushed) >= 2
+    assert desk.close()
+
+
 def journal_mark(journal: Path) -> bytes:
     """What SQLite writes anew at the head of its journal when it begins again: the number of times, and two salts."""
     return journal.read_bytes()[12:24]
