@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mlflow import MlflowClient
 
 import training.provenance
 import training.tracking.tracked
@@ -119,6 +120,21 @@ def test_a_run_ends_finished_with_its_model_registered(first, released):
     version = seen.get_model_version("shepherd-renewal", tracked.model_version)
     assert version.run_id == tracked.run_id
     assert version.tags["shepherd.bundle"] == released.folder.name
+
+
+def test_a_run_is_running_until_its_model_is_tagged(fitted, released, tmp_path, monkeypatch):
+    """A process that is killed in between leaves a run that the next start closes, and no model without a bundle."""
+    tag, seen = MlflowClient.set_model_version_tag, []
+
+    def tagged(self, name, version, *words):
+        seen.append(self.get_run(self.get_model_version(name, version).run_id).info.status)
+        tag(self, name, version, *words)
+
+    monkeypatch.setattr(MlflowClient, "set_model_version_tag", tagged)
+    tracked = track(fitted, released.folder, store(tmp_path / "home"))
+
+    assert seen == ["RUNNING"]
+    assert client(store(tmp_path / "home")).get_run(tracked.run_id).info.status == "FINISHED"
 
 
 def test_a_registration_is_not_told_to_standard_error(fitted, released, tmp_path, capfd):

@@ -78,7 +78,7 @@ def register(
 
     name = EXPERIMENT.format(task=task)
     example = np.nan_to_num(fitted.predictions.matrix[:1]).astype(np.float64)
-    with mlflow.start_run(run_id=run_id):
+    with _lent(run_id):
         logged = mlflow.onnx.log_model(
             onnx.load(bundle / "model.onnx"),
             name="model",
@@ -91,6 +91,21 @@ def register(
             version = str(mlflow.register_model(logged.model_uri, name).version)
     tracked.set_model_version_tag(name, version, BUNDLE, bundle.name)
     return version
+
+
+@contextmanager
+def _lent(run_id: str) -> Iterator[None]:
+    """Make a run the current one for calls of MLflow that take no other, and leave it RUNNING.
+
+    MLflow would call it FINISHED here, before what it registers is tagged; only `run` may, or a kill leaves half of it.
+    """
+    import mlflow
+
+    mlflow.start_run(run_id=run_id)
+    try:
+        yield
+    finally:
+        mlflow.end_run("RUNNING")
 
 
 @contextmanager
