@@ -90,7 +90,10 @@ def _clock(made_at: datetime | None, campaign: Row | None) -> dict[str, int | No
     zone = _text(campaign, "time_zone")
     if made_at is None or zone is None:
         return {"local_hour": None, "local_day": None}
-    local = made_at.astimezone(ZoneInfo(zone))
+    try:
+        local = made_at.astimezone(ZoneInfo(zone))
+    except OverflowError as error:
+        raise DataError(f"ts: found {made_at.isoformat()}, expected an instant that clocks of {zone} show") from error
     return {"local_hour": local.hour, "local_day": (local.date() - _FIRST_DAY).days}
 
 

@@ -166,7 +166,7 @@ _NO_KEYS: Final = Refusal(
     "peer",
     "a service without keys, asked from another machine",
     "a service with keys, or a question from the machine itself",
-    "the operator runs `shepherd keys add`, and starts the service again",
+    "the operator runs `shepherd keys add`; the service reads the file within seconds",
     {},
 )
 _NOT_HERE: Final = Refusal(

@@ -136,12 +136,12 @@ def _replace(path: Path, keys: Sequence[Key]) -> None:
         Path(aside).unlink(missing_ok=True)
 
 
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    """Changes whenever the file does: each write makes a new file."""
+def _stamp(path: Path | None) -> tuple[int, ...] | None:
+    """Changes whenever the file does, its rights included: each write makes a new file."""
     if path is None:
         return None
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return found.st_ino, found.st_mtime_ns, found.st_size, found.st_ctime_ns, found.st_mode, found.st_uid

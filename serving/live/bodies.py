@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 Text = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
 Agent = Annotated[str, Meta(min_length=1, max_length=512)]
-Moment = Annotated[datetime, Meta(tz=True)]
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+"""The years of an instant, as it is written: clocks that were set back say 1970; beyond, some zone has no such time."""
+Moment = Annotated[
+    datetime, Meta(tz=True, description=f"ISO 8601 with a time zone, of the years {FIRST_YEAR} to {LAST_YEAR}.")
+]
 Fen = Annotated[int, Meta(ge=0, le=LARGEST_FEN)]
 Earned = Annotated[int, Meta(ge=-LARGEST_FEN, le=LARGEST_FEN)]
 Serial = Annotated[int, Meta(ge=0, le=LARGEST_SERIAL)]
@@ -180,6 +184,19 @@ KEYS: Final = {
 """By which column a row of each table is the same row again; the lines of an order are one."""
 
 
+MOMENTS: Final = {
+    "members": ("registered_at",),
+    "scans": ("ts",),
+    "scan_labels": ("landed_at",),
+    "payouts": ("ts",),
+    "orders": ("ts",),
+    "sends": ("ts",),
+    "redemptions": ("ts",),
+    "feedback": ("landed_at",),
+}
+"""The columns of each table that hold an instant."""
+
+
 class BodyRefused(Exception):
     """A body that breaks its contract; nothing was taken in."""
 
@@ -198,7 +215,10 @@ def read_scan(body: bytes) -> ScanBody:
     Raises:
         BodyRefused: It breaks its contract; every problem is named.
     """
-    return _read(_scan_decoder, ScanBody, body)
+    scan = _read(_scan_decoder, ScanBody, body)
+    if not _in_range(scan.ts):
+        raise BodyRefused(_problems(ScanBody, body))
+    return scan
 
 
 def read_events(body: bytes) -> EventsBody:
@@ -207,12 +227,23 @@ def read_events(body: bytes) -> EventsBody:
     rows = sum(len(getattr(read, table)) for table in KEYS)
     if not 1 <= rows <= MOST_ROWS:
         raise BodyRefused([_problem("body", f"{rows} rows", f"1 to {MOST_ROWS}", "send some rows, or send fewer")])
+    for table, columns in MOMENTS.items():
+        for row in getattr(read, table):
+            if not all(_in_range(getattr(row, column)) for column in columns):
+                raise BodyRefused(_problems(EventsBody, body))
     return read
 
 
 def content(row: Struct | tuple[Struct, ...]) -> bytes:
-    """Bytes that are equal where what was sent means the same, however it was written."""
+    """Bytes that are equal where what was sent means the same, however it was written.
+
+    Everything that `read_scan` and `read_events` give has such bytes.
+    """
     return _content(row)
+
+
+def _in_range(moment: datetime | None) -> bool:
+    return moment is None or FIRST_YEAR <= moment.year <= LAST_YEAR
 
 
 _content: Final = msgspec.msgpack.Encoder(enc_hook=None).encode
@@ -281,12 +312,12 @@ def _value_problems(kind: Any, value: object, where: str) -> list[Problem]:  # n
     if row is not None and isinstance(value, list):
         return [one for number, each in enumerate(value) for one in _object_problems(row, each, f"{where}.{number}")]
     try:
-        msgspec.convert(value, kind)
+        fits = _in_range(found) if isinstance(found := msgspec.convert(value, kind), datetime) else True
     except (ValueError, RecursionError):
-        return [
-            _problem(where, _called(value), _expected(kind), "send a value that fits, or leave an optional key out")
-        ]
-    return []
+        fits = False
+    if fits:
+        return []
+    return [_problem(where, _called(value), _expected(kind), "send a value that fits, or leave an optional key out")]
 
 
 def _row_type(kind: Any) -> type | None:  # noqa: ANN401 - a type as written
@@ -306,7 +337,7 @@ def _said(schema: dict[str, Any]) -> str:
     kind = {"string": "text", "integer": "a whole number", "number": "a number", "array": "a list"}
     said = kind.get(schema.get("type", ""), str(schema.get("type", "an object")))
     if schema.get("format") == "date-time":
-        return "a moment as ISO 8601 text with a time zone"
+        return f"a moment of the years {FIRST_YEAR} to {LAST_YEAR} as ISO 8601 text with a time zone"
     if "maxLength" in schema:
         said += f" of {schema.get('minLength', 0)} to {schema['maxLength']} characters"
     if "minimum" in schema:

@@ -15,13 +15,13 @@ from serving.contracts import Problem
 from serving.ledger.ledger import Entry
 from serving.ledger.record import Record, decode_record, encode_record
 from serving.live.bodies import KEYS, ScanBody, content
-from serving.live.scan_desk import Answered
+from serving.live.pending import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from serving.ledger.ledger import Place
-    from serving.ledger.vault import MemberKey
+    from serving.ledger.vault import MemberKey, Vault
     from serving.live.bodies import EventsBody
     from serving.live.intake import Event, Events
     from serving.live.scan_desk import ScanDesk
@@ -47,16 +47,35 @@ class EventsAnswer(msgspec.Struct, frozen=True):
 
 
 class Row(NamedTuple):
-    """One thing of a request: a row, or the lines of an order."""
+    """One thing of a request, a row or the lines of an order, with all that is made of it before its turn.
+
+    Attributes:
+        table: Its table.
+        number: Its place there.
+        id: As it was sent.
+        sent: The row, or the lines.
+        identity: The keyed hash of its id.
+        digest: The keyed hash of its content.
+        record: What is kept of it.
+    """
 
     table: str
     number: int
     id: str
     sent: Any
+    identity: bytes
+    digest: bytes
+    record: bytes
 
 
 class EventsTask:
     """The rows of one request, all taken in or none.
+
+    What can be made of them without the state is made here, where a fault concerns nobody else.
+
+    Args:
+        body: The rows.
+        vault: Hashes and names them.
 
     Attributes:
         problems: Why they are refused, where they are.
@@ -64,25 +83,27 @@ class EventsTask:
         scans: Those among it, by id.
     """
 
-    def __init__(self, body: EventsBody) -> None:
+    def __init__(self, body: EventsBody, vault: Vault) -> None:
         self.future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self.problems: list[Problem] = []
-        self.rows = _rows(body)
+        self.rows = _rows(body, vault)
         self.scans = {scan.scan_id: scan for scan in body.scans}
+        self._fresh: list[tuple[Row, ScanBody | None]] = []
+        self._repeated = 0
 
     @property
     def size(self) -> int:
         """How many entries they may make."""
         return len(self.rows)
 
-    def entries(self, desk: ScanDesk, places: Sequence[Place]) -> tuple[list[Entry], Answered]:
-        """Takes in the rows that did not come before."""
-        vault, fresh, repeated, statuses = desk.ledger.vault, [], 0, {200}
+    def prepare(self, desk: ScanDesk, seen_at: int) -> Answered | None:
+        """Finds the rows that did not come before; refuses all where one cannot be taken in."""
+        fresh, statuses = self._fresh, {200}
         sent: dict[bytes, bytes] = {}
         for row in self.rows:
-            identity, digest = vault.identity(row.table, row.id), vault.digest(content(row.sent))
+            identity, digest = row.identity, row.digest
             before = sent.get(identity)
-            found = None if before is not None else desk.ledger.find(identity)
+            found = None if before is not None else desk.known(identity)
             known = before if before is not None else (found.digest if found else None)
             scan = None
             if found is not None and found.forgotten:
@@ -90,7 +111,7 @@ class EventsTask:
             elif known is not None and known != digest:
                 statuses.add(self.refuse(row, 409))
             elif known is not None:
-                repeated += 1
+                self._repeated += 1
             else:
                 if row.table == "scan_labels":
                     status, scan = self._judged(desk, row.id)
@@ -98,15 +119,14 @@ class EventsTask:
                         statuses.add(self.refuse(row, status))
                         continue
                 sent[identity] = digest
-                fresh.append((row, identity, digest, scan))
-        statuses |= self._too_large(desk, places[0].seen_at, [(row, scan) for row, _, _, scan in fresh])
-        if statuses != {200}:
-            return [], Answered(max(statuses), why="refused")
-        entries = [
-            self._entry(desk, place, row, (identity, digest), scan)
-            for place, (row, identity, digest, scan) in zip(places, fresh, strict=False)
-        ]
-        return entries, Answered(200, _TAKEN.encode(EventsAnswer(len(entries), repeated)))
+                fresh.append((row, scan))
+        statuses |= self._too_large(desk, seen_at, fresh)
+        return None if statuses == {200} else Answered(max(statuses), why="refused")
+
+    def entries(self, desk: ScanDesk, places: Sequence[Place]) -> tuple[list[Entry], Answered]:
+        """Takes in the rows that did not come before."""
+        entries = [self._entry(desk, place, row, scan) for place, (row, scan) in zip(places, self._fresh, strict=False)]
+        return entries, Answered(200, _TAKEN.encode(EventsAnswer(len(entries), self._repeated)))
 
     def _judged(self, desk: ScanDesk, scan_id: str) -> tuple[int, ScanBody | None]:
         """The scan that a verdict is on: of this request, or of the log."""
@@ -161,17 +181,13 @@ class EventsTask:
         self.problems.append(Problem(where=where, found=found, expected=expected, fix=fix))
         return status
 
-    def _entry(
-        self, desk: ScanDesk, place: Place, row: Row, marks: tuple[bytes, bytes], scan: ScanBody | None
-    ) -> Entry:
+    def _entry(self, desk: ScanDesk, place: Place, row: Row, scan: ScanBody | None) -> Entry:
         events = _events(desk, row, scan, place.seen_at)
         kept = tuple(one for one in events if _taken_in(desk, *one))
-        identity, digest = marks
         sent = row.sent[0] if isinstance(row.sent, tuple) else row.sent
         member_id = scan.member_id if scan is not None else getattr(sent, "member_id", None)
         member = None if member_id is None else desk.ledger.vault.member(member_id)
-        record = encode_record(record_of(row, identity))
-        return Entry(place.sequence, place.seen_at, row.table, identity, digest, kept, member, record)
+        return Entry(place.sequence, place.seen_at, row.table, row.identity, row.digest, kept, member, row.record)
 
 
 class DecisionTask:
@@ -188,23 +204,26 @@ class DecisionTask:
 
     size: Final = 1
 
+    def prepare(self, desk: ScanDesk, seen_at: int) -> Answered | None:  # noqa: ARG002 - as of any task
+        """Sees whether it is kept already: the same question has the same id."""
+        identity = desk.ledger.vault.identity(DECISIONS, self.record.decision_id)
+        return None if desk.known(identity) is None else Answered(200)
+
     def entries(self, desk: ScanDesk, places: Sequence[Place]) -> tuple[list[Entry], Answered]:
-        """Keeps it, unless it is kept already: the same question has the same id."""
+        """Keeps it."""
         vault, place = desk.ledger.vault, places[0]
         identity = vault.identity(DECISIONS, self.record.decision_id)
-        if desk.ledger.find(identity) is not None:
-            return [], Answered(200)
         member: MemberKey | None = None if self.member_id is None else vault.member(self.member_id)
         digest = vault.digest(self.record.answer)
         entry = Entry(place.sequence, place.seen_at, DECISIONS, identity, digest, (), member, self.encoded)
         return [entry], Answered(200)
 
 
-def record_of(row: Row, identity: bytes) -> Record:
-    """What is kept of a row."""
-    sent = msgspec.to_builtins(row.sent)
-    request = {"lines": sent} if row.table == "orders" else sent
-    return Record(decision_id=identity.hex(), task="", version="", request=request, features=b"", answer=b"")
+def _row(table: str, number: int, id_: str, sent: Any, vault: Vault) -> Row:  # noqa: ANN401 - of any table
+    identity, digest, told = vault.identity(table, id_), vault.digest(content(sent)), msgspec.to_builtins(sent)
+    request = {"lines": told} if table == "orders" else told
+    record = Record(decision_id=identity.hex(), task="", version="", request=request, features=b"", answer=b"")
+    return Row(table, number, id_, sent, identity, digest, encode_record(record))
 
 
 REFUSED: Final = {
@@ -219,17 +238,17 @@ def _together(sizes: Sequence[int], *, squared: bool) -> int:
     return 1 + isqrt(sum(size * size for size in sizes)) if squared else sum(sizes)
 
 
-def _rows(body: EventsBody) -> list[Row]:
+def _rows(body: EventsBody, vault: Vault) -> list[Row]:
     rows: list[Row] = []
     for table, key in KEYS.items():
         sent = getattr(body, table)
         if table != "orders":
-            rows += [Row(table, number, getattr(one, key), one) for number, one in enumerate(sent)]
+            rows += [_row(table, number, getattr(one, key), one, vault) for number, one in enumerate(sent)]
             continue
         baskets: dict[str, list[Any]] = {}
         for line in sent:
             baskets.setdefault(line.order_id, []).append(line)
-        rows += [Row(table, number, id_, tuple(lines)) for number, (id_, lines) in enumerate(baskets.items())]
+        rows += [_row(table, number, id_, tuple(lines), vault) for number, (id_, lines) in enumerate(baskets.items())]
     return rows
 
 

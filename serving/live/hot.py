@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from serving.live.scan_desk import Answered
+    from serving.live.pending import Answered
     from serving.live.stranded import Scans
 
 PATH: Final = "/v1/scans/score"

@@ -134,7 +134,7 @@ async def events(live: Live, request: Request) -> Response:
     response_class=Response,
     responses={
         200: {"content": {_JSON: {"schema": {"type": "object"}}}, "description": "The decision as it is kept."},
-        **_refusals(404, 410, 422),
+        **_refusals(404, 410, 422, 503),
     },
 )
 async def decision(

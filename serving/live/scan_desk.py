@@ -13,108 +13,35 @@ import logging
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
-
-import msgspec
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from data.errors import DataError
 from features.online import columns_by_log
 from features.program import added_up
-from serving.ledger.ledger import Entry
-from serving.ledger.record import Record, decode_record, encode_record
+from serving.ledger.entry import Found
 from serving.live.admission import AT_ONCE, Admission
-from serving.live.answer import Asked, answer_bytes, degraded_bytes, draw
+from serving.live.answer import degraded_bytes
 from serving.live.bodies import content
-from serving.live.compared import compared
+from serving.live.deadlines import Deadlines
+from serving.live.judging import SCANS, Judging, ObservedScan
+from serving.live.pending import Answered, PendingScan, again, waiters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from features.online import LiveState
-    from serving.ledger.ledger import Found, Ledger, Place
-    from serving.ledger.vault import MemberKey
+    from serving.ledger.ledger import Entry, Ledger, Place
     from serving.ledger.writer import Writer
-    from serving.live.answer import Decided, Degraded
+    from serving.live.answer import Degraded
     from serving.live.bodies import ScanBody
-    from serving.live.intake import Events, Intake
-    from serving.live.models import Loaded, Models, Pair
+    from serving.live.intake import Intake
+    from serving.live.judging import Watch
+    from serving.live.models import Models
     from serving.live.order import Order
-    from serving.telemetry.metrics import Compared
+    from serving.live.pending import Task, Waiter
 
 _MOST_AHEAD: Final = 256
 _MOST_UNWRITTEN: Final = 4_096
 _PACE: Final = 0.003
-_LEAST_WAIT: Final = 0.001
-_BODY_SCANS: Final = "scans"
 _logger = logging.getLogger("serving")
-
-
-class Answered(NamedTuple):
-    """What a caller gets.
-
-    Attributes:
-        status: Of HTTP: 200; 409 for another content under a known id; 410 for a forgotten member's; 429 where too many
-            wait; 503 where the log takes no more.
-        body: The answer's bytes where the status is 200.
-        why: What is wrong, where it is not.
-    """
-
-    status: int
-    body: bytes = b""
-    why: str = ""
-
-
-class Watch(Protocol):
-    """Who is told of decisions, for metrics."""
-
-    def observe_decision(self, task: str, version: str, action: str, seconds: float, degraded: str) -> None:
-        """One decision was answered."""
-
-    def observe_shadow(self, task: str, version: str, told: Compared) -> None:
-        """Some decisions were looked at by the challenger, too."""
-
-
-class Waiter(Protocol):
-    """Who is to be told an answer, once; a future is one."""
-
-    def done(self) -> bool:
-        """Whether it was told, or does not wait any more."""
-
-    def set_result(self, result: Answered, /) -> None:
-        """Tell it; it raises nothing."""
-
-
-class PendingScan:
-    """A scan on its way."""
-
-    __slots__ = ("began", "digest", "identity", "placed", "scan", "taken", "waiting")
-
-    def __init__(self, scan: ScanBody, identity: bytes, digest: bytes) -> None:
-        self.scan, self.identity, self.digest = scan, identity, digest
-        self.waiting: list[Waiter] = []
-        self.placed = False
-        self.began = self.taken = time.perf_counter()
-
-    @property
-    def wanted(self) -> bool:
-        """Whether anybody still waits for it."""
-        return any(not one.done() for one in self.waiting)
-
-
-class Task(Protocol):
-    """Something else that is taken in in its turn: rows of events, a decision made elsewhere."""
-
-    future: asyncio.Future[Answered]
-
-    @property
-    def size(self) -> int:
-        """How many entries it may make."""
-
-    def entries(self, desk: ScanDesk, places: Sequence[Place]) -> tuple[list[Entry], Answered]:
-        """Takes it in, in its turn: the entries to log, and what is answered once they are."""
 
 
 class ScanDesk:
@@ -153,19 +80,20 @@ class ScanDesk:
     ) -> None:
         self.models, self.state, self.intake, self.ledger, self.writer = models, state, intake, ledger, writer
         self.broken = ""
-        self._order, self._deadline, self._canary, self._watch = order, deadline, canary, watch
+        self._order, self._deadline, self._watch = order, deadline, watch
         self._queue: deque[PendingScan | Task] = deque()
         self._pending: dict[bytes, PendingScan] = {}
+        self._tasks = 0
+        self._fresh: dict[bytes, bytes] = {}
         self._late: list[tuple[Waiter, Answered]] = []
-        self._deadlines: deque[tuple[float, Waiter, ScanBody, bytes]] = deque()
-        self._timing = False
         self._awake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._deadlines = Deadlines(self._loop, self._expire)
+        self._judging = Judging(models, state, canary, watch)
         self.admission = Admission(deadline)
         self._closing = False
         self.logs = frozenset(columns_by_log(state.plan))
         self.added_up = added_up(state.plan)
-        self._rings = [(plan.name, column) for plan in state.plan.rings for column in plan.keys]
 
     @property
     def depth(self) -> int:
@@ -185,7 +113,7 @@ class ScanDesk:
 
     def decision_id(self, scan_id: str) -> str:
         """What the decision on a scan is called."""
-        return self.ledger.vault.identity(_BODY_SCANS, scan_id).hex()
+        return self.ledger.vault.identity(SCANS, scan_id).hex()
 
     async def score(self, scan: ScanBody) -> Answered:
         """Judge a scan, or answer as it was answered before."""
@@ -202,7 +130,7 @@ class ScanDesk:
     def _ask(self, scan: ScanBody, waiter: Waiter) -> Answered | None:
         """What is known at once; None where the answer is to come."""
         vault = self.ledger.vault
-        identity, digest = vault.identity(_BODY_SCANS, scan.scan_id), vault.digest(content(scan))
+        identity, digest = vault.identity(SCANS, scan.scan_id), vault.digest(content(scan))
         item = self._pending.get(identity)
         if item is None:
             found = self.ledger.find(identity)
@@ -213,18 +141,13 @@ class ScanDesk:
                 return self._degraded(scan, identity, why)
             if self.full:
                 return Answered(429, why="too many scans wait")
-            item = self._pending[identity] = PendingScan(scan, identity, digest)
+            item = self._pending[identity] = PendingScan(scan, identity, digest, new=not self._tasks)
             self._queue.append(item)
             self._awake.set()
         elif item.digest != digest:
             return Answered(409, why="another content")
         item.waiting.append(waiter)
-        waiting = self._deadlines
-        while waiting and waiting[0][1].done():
-            waiting.popleft()
-        waiting.append((time.perf_counter() + self._deadline, waiter, scan, identity))
-        if not self._timing:
-            self._time(self._deadline)
+        self._deadlines.add(self._deadline, waiter, scan, identity)
         return None
 
     async def take(self, task: Task, patience: float) -> Answered:
@@ -234,6 +157,7 @@ class ScanDesk:
         if self.full:
             return Answered(429, why="too many wait")
         self._queue.append(task)
+        self._tasks += 1
         self._awake.set()
         try:
             return await asyncio.wait_for(task.future, patience)
@@ -297,14 +221,15 @@ class ScanDesk:
                     del self._pending[item.identity]
                     continue
                 item.taken = now
+            else:
+                self._tasks -= 1
             batch.append(item)
         return batch
 
     async def _work(self, batch: list[PendingScan | Task]) -> None:
         sizes = [1 if isinstance(item, PendingScan) else item.size for item in batch]
-        places = await self._order.place(sum(sizes))
         try:
-            self._settle(batch, sizes, places)
+            self._settle(batch, sizes, await self._order.place(sum(sizes)))
         except Exception as error:  # whatever it is, state and log may be out of step, and nothing may be acknowledged
             self.broken = f"{type(error).__name__}: state and log are out of step; restart the service"
             _logger.exception("nothing is judged any more until a restart")
@@ -313,6 +238,7 @@ class ScanDesk:
 
     def _settle(self, batch: list[PendingScan | Task], sizes: list[int], places: list[Place]) -> None:
         """Take in each of a batch in order, judge its scans together, and hand over the entries."""
+        self._fresh = {}
         made: list[list[Entry]] = [[] for _ in batch]
         answers: list[Answered | None] = [None] * len(batch)
         observed: list[ObservedScan] = []
@@ -325,9 +251,13 @@ class ScanDesk:
                     answers[number] = seen
                 else:
                     observed.append(seen)
-            else:
+                    self._fresh[item.identity] = item.digest
+                continue
+            answers[number] = self._prepare(item, mine[0].seen_at)
+            if answers[number] is None:
                 made[number], answers[number] = item.entries(self, mine)
-        for one, entry, answer in self._judge(observed):
+                self._fresh |= {entry.identity: entry.digest for entry in made[number]}
+        for one, entry, answer in self._judging.judge(observed):
             made[one.number], answers[one.number] = [entry], answer
         entries = [entry for each in made for entry in each]
         done = [(item, answer) for item, answer in zip(batch, answers, strict=True) if answer is not None]
@@ -338,80 +268,42 @@ class ScanDesk:
             self.writer.submit(entry, nobody_waits)
         self.writer.submit(entries[-1], partial(self._committed, done))
 
-    def _observe(self, number: int, item: PendingScan, place: Place) -> ObservedScan | Answered:
-        """What is known of a scan, which the state takes in."""
-        scan, state = item.scan, self.state
-        member = None if scan.member_id is None else self.ledger.vault.member(scan.member_id)
+    def known(self, identity: bytes) -> Found | None:
+        """What came before under an identity, also what was taken in a moment ago and is on its way to the log.
+
+        Raises:
+            DataError: What the log holds of it was altered.
+        """
+        digest = self._fresh.get(identity)
+        if digest is not None:
+            return Found(digest, None, False, 0, committed=False)  # noqa: FBT003 - as the ledger says it
+        return self.ledger.find(identity)
+
+    def _prepare(self, task: Task, seen_at: int) -> Answered | None:
+        """What is answered to a task without taking anything in; None where it is to be taken in."""
         try:
+            return task.prepare(self, seen_at)
+        except Exception:  # whatever it is, nothing was taken in, and it concerns nobody else
+            _logger.exception("rows or a decision could not be looked at, and were not taken in")
+            return Answered(503, why="it could not be looked at")
+
+    def _observe(self, number: int, item: PendingScan, place: Place) -> ObservedScan | Answered:
+        """A scan that the state takes in; or what is answered without."""
+        scan = item.scan
+        try:
+            if not item.new and (found := self.known(item.identity)) is not None:
+                return again(found, item.digest)
+            member = None if scan.member_id is None else self.ledger.vault.member(scan.member_id)
             event = self.intake.scan(scan, place.seen_at, None if member is None else member.alias)
-            row = state.observe(_BODY_SCANS, event)
         except DataError as error:
-            _logger.warning("a scan was not taken in: %s", error)
-            return Answered(422, why="numbers that cannot be added up")
-        rings = [ring for name, column in self._rings if (ring := state.ring(name, column, event[column]))]
-        ring = max(rings, key=lambda one: one.members, default=None)
-        event_tuple = ((_BODY_SCANS, event),)
-        told = None if ring is None else (ring.ring_id, ring.members)
-        return ObservedScan(number, item, place, row.copy(), event_tuple, member, told)
-
-    def _judge(self, observed: list[ObservedScan]) -> list[tuple[ObservedScan, Entry, Answered]]:
-        """Ask the models about all that were observed, each once for its share."""
-        pair: Pair = self.models.pair
-        both = [one for one in pair if one is not None]
-        answering = [pair.answering(one.item.identity.hex(), self._canary) for one in observed]
-        shadows: list[dict[str, float]] = [{} for _ in observed]
-        verdicts: dict[int, tuple[Loaded, Decided, Asked]] = {}
-        for loaded in both:
-            rows = [row for row, one in enumerate(answering) if one is loaded]
-            if rows:
-                features, asked = _features(observed, rows), _asked(loaded, [observed[row] for row in rows])
-                decided = answer_bytes(loaded.scorer, features, asked)
-                for row, verdict, told in zip(rows, decided, asked, strict=True):
-                    verdicts[row] = loaded, verdict, told
-                if loaded.drift is not None:
-                    loaded.drift.add(features, np.array([one.probability for one in decided]))
-            others = [row for row, one in enumerate(answering) if one is not loaded]
-            if others:
-                chances = loaded.scorer.probability(_features(observed, others)).tolist()
-                for row, chance in zip(others, chances, strict=True):
-                    shadows[row][loaded.version] = chance
-        if self._watch is not None and pair.challenger is not None and observed:
-            in_order = [verdicts[row] for row in range(len(observed))]
-            sums = compared(pair.champion, pair.challenger, in_order, shadows)
-            self._watch.observe_shadow(self.models.task, pair.challenger.version, sums)
-        return [(one, *self._recorded(one, *verdicts[row], shadows[row])) for row, one in enumerate(observed)]
-
-    def _recorded(
-        self, one: ObservedScan, which: Loaded, decided: Decided, asked: Asked, shadow: dict[str, float]
-    ) -> tuple[Entry, Answered]:
-        item, place = one.item, one.place
-        record = Record(
-            decision_id=asked.decision_id,
-            task=which.scorer.manifest.task,
-            version=which.version,
-            request=msgspec.to_builtins(item.scan),
-            features=one.row.tobytes(),
-            answer=decided.answer,
-            stake=asked.stake,
-            group=asked.group,
-            lot=decided.lot,
-            shadow=shadow,
-            ring=asked.ring,
-        )
-        entry = Entry(
-            place.sequence,
-            place.seen_at,
-            _BODY_SCANS,
-            item.identity,
-            item.digest,
-            one.events,
-            one.member,
-            encode_record(record),
-        )
-        if self._watch is not None:
-            seconds = time.perf_counter() - item.began
-            self._watch.observe_decision(record.task, record.version, decided.action, seconds, "none")
-        return entry, Answered(200, decided.answer)
+            return _not_added_up(error)
+        except Exception:  # whatever it is, nothing was taken in, and it concerns nobody else
+            _logger.exception("a scan could not be looked at, and was not taken in")
+            return self._degraded(scan, item.identity, "state")
+        try:
+            return self._judging.observed(number, item, place, event, member)
+        except DataError as error:
+            return _not_added_up(error)
 
     def _committed(self, done: list[tuple[PendingScan | Task, Answered]]) -> None:
         """Called in the writer's thread."""
@@ -425,7 +317,7 @@ class ScanDesk:
             if isinstance(item, PendingScan):
                 self._pending.pop(item.identity, None)
                 self.admission.answered(now - item.taken)
-            for waiter in _waiters(item):
+            for waiter in waiters(item):
                 if not waiter.done():
                     waiter.set_result(answer)
 
@@ -442,10 +334,10 @@ class ScanDesk:
         for item, answer in done:
             if isinstance(item, PendingScan):
                 self._pending.pop(item.identity, None)
-            self._late += [(waiter, answer) for waiter in _waiters(item)]
+            self._late += [(waiter, answer) for waiter in waiters(item)]
 
     def _give_up(self, item: PendingScan | Task) -> None:
-        for waiter in _waiters(item):
+        for waiter in waiters(item):
             if waiter.done():
                 continue
             if isinstance(item, PendingScan):
@@ -454,19 +346,6 @@ class ScanDesk:
                 waiter.set_result(Answered(503, why="the state is not there"))
         if isinstance(item, PendingScan):
             self._pending.pop(item.identity, None)
-
-    def _expire_some(self) -> None:
-        """Answer those whose deadline is past: one timer for all, since they come in the order of their deadlines."""
-        self._timing, waiting, now = False, self._deadlines, time.perf_counter()
-        while waiting and (waiting[0][0] <= now or waiting[0][1].done()):
-            _, waiter, scan, identity = waiting.popleft()
-            self._expire(waiter, scan, identity)
-        if waiting:
-            self._time(waiting[0][0] - now)
-
-    def _time(self, seconds: float) -> None:
-        self._timing = True
-        self._loop.call_later(max(seconds, _LEAST_WAIT), self._expire_some)
 
     def _despair(self, item: PendingScan) -> None:
         """Answer now what would be answered too late: judged, it would only make those behind it late."""
@@ -486,53 +365,9 @@ class ScanDesk:
         return Answered(200, degraded_bytes(manifest, identity.hex(), scan.scan_id, why))
 
 
-class ObservedScan(NamedTuple):
-    """A scan that the state has taken in, on its way to the model."""
-
-    number: int
-    item: PendingScan
-    place: Place
-    row: NDArray[np.float32]
-    events: Events
-    member: MemberKey | None
-    ring: tuple[str, int] | None
-
-
-def again(found: Found, digest: bytes) -> Answered:
-    """What was answered before, if the same was asked."""
-    if found.forgotten:
-        return Answered(410, why="forgotten")
-    if found.digest != digest:
-        return Answered(409, why="another content")
-    answer = decode_record(found.record).answer if found.record else b""
-    return Answered(200, answer) if answer else Answered(409, why="an event that was not to be judged")
-
-
-def _asked(loaded: Loaded, observed: list[ObservedScan]) -> list[Asked]:
-    manifest, scans = loaded.scorer.manifest, [one.item.scan for one in observed]
-    ids = [one.item.identity.hex() for one in observed]
-    cap, stake, lottery = manifest.payoff.cap, manifest.payoff.stake, loaded.lottery
-    column = lottery.holdout.group if lottery else ""
-    drawn = draw(lottery, ids, [getattr(scan, column) if column else None for scan in scans])
-    return [
-        Asked(
-            decision_id,
-            scan.scan_id,
-            float(getattr(scan, stake)) if stake else None,
-            getattr(scan, cap.group) if cap and cap.group else None,
-            lot,
-            one.ring,
-        )
-        for decision_id, scan, lot, one in zip(ids, scans, drawn, observed, strict=True)
-    ]
-
-
-def _features(observed: list[ObservedScan], rows: list[int]) -> NDArray[np.float32]:
-    return np.stack([observed[row].row for row in rows])
-
-
-def _waiters(item: PendingScan | Task) -> Sequence[Waiter]:
-    return item.waiting if isinstance(item, PendingScan) else [item.future]
+def _not_added_up(error: DataError) -> Answered:
+    _logger.warning("a scan was not taken in: %s", error)
+    return Answered(422, why="numbers that cannot be added up")
 
 
 def nobody_waits() -> None:

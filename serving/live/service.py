@@ -22,7 +22,7 @@ from serving.live.joined import Joins
 from serving.live.models import Models
 from serving.live.order import EmbeddedOrder
 from serving.live.registers import Registers
-from serving.live.scan_desk import Answered, ScanDesk
+from serving.live.scan_desk import ScanDesk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from serving.contracts import Problem
     from serving.ledger.entry import Found
     from serving.live.bodies import EventsBody
+    from serving.live.pending import Answered
     from serving.settings import Settings
     from serving.telemetry.metrics import Metrics
 
@@ -168,7 +169,7 @@ class LiveService:
 
     async def take(self, body: EventsBody) -> tuple[Answered, list[Problem]]:
         """Take in rows of events; what is answered, and every problem where they are refused."""
-        task = EventsTask(body)
+        task = EventsTask(body, self._ledger.vault)
         return await self.desk.take(task, EVENTS_SECONDS), task.problems
 
     async def keep(self, record: Record, member_id: str | None) -> None:

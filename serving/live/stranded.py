@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from serving.live.answer import degraded_bytes
-from serving.live.scan_desk import Answered
+from serving.live.pending import Answered
 
 if TYPE_CHECKING:
     from serving.live.answer import Degraded
     from serving.live.bodies import ScanBody
-    from serving.live.scan_desk import Waiter
+    from serving.live.pending import Waiter
     from serving.manifest import Manifest
 
 

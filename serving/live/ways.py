@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from serving.access.keys import Scope
-    from serving.live.scan_desk import Answered
+    from serving.live.pending import Answered
     from serving.live.shortcut import Exchange, Way
     from serving.live.stranded import Scans
     from serving.scorer import Scorer

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from serving.live.scan_desk import Answered, again
+from serving.live.pending import Answered, again
 from serving.stream.answers import LOOK_SECONDS
 from serving.stream.link import AWAY
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serving.ledger.ledger import Ledger
-    from serving.live.scan_desk import PendingScan
+    from serving.live.pending import PendingScan
     from serving.stream.answers import Answers
     from serving.stream.link import Known
 

@@ -21,7 +21,9 @@ from data.errors import DataError, UsageError
 from serving.ledger.entry import Entry, Found, Place
 from serving.ledger.vault import MemberKey
 from serving.live.event_desk import DecisionTask, EventsAnswer, EventsTask
-from serving.live.scan_desk import Answered, ObservedScan, PendingScan, ScanDesk, nobody_waits
+from serving.live.judging import ObservedScan
+from serving.live.pending import Answered, PendingScan
+from serving.live.scan_desk import ScanDesk, nobody_waits
 from serving.stream.answers import Answers
 from serving.stream.awaited import Awaited
 from serving.stream.draft import Drafts
@@ -40,9 +42,10 @@ if TYPE_CHECKING:
     from serving.ledger.vault import Seal
     from serving.ledger.writer import Writer
     from serving.live.bodies import ScanBody
+    from serving.live.judging import Watch
     from serving.live.models import Models
+    from serving.live.pending import Task, Waiter
     from serving.live.registers import Registers
-    from serving.live.scan_desk import Task, Waiter, Watch
     from serving.stream.draft import Payload
     from serving.stream.group import Asked
     from serving.stream.link import Passed, Turn
@@ -208,17 +211,29 @@ class StreamDesk(ScanDesk):
         """What each request asks of the stream; those that ask nothing are answered."""
         groups = []
         for item in batch:
-            if isinstance(item, PendingScan):
-                groups.append(_Group(item, [self._drafting.scan(item.scan, item.identity, item.digest)]))
-            elif isinstance(item, DecisionTask):
-                groups.append(_Group(item, [self._drafting.decision(item)]))
-            elif isinstance(item, EventsTask):
-                asked = self._drafting.rows(item, await scans_judged(item, self.ledger, self._answers.find))
-                if item.problems:
-                    self._resolve([(item, Answered(status_of(item), why="refused"))])
-                else:
-                    groups.append(_Group(item, asked))
+            try:
+                asked = await self._drafted(item)
+            except AWAY:
+                raise
+            except Exception:  # whatever it is, nothing was appended, and it concerns nobody else
+                _logger.exception("a request could not be made an entry of the stream, and was refused")
+                self._resolve([(item, Answered(422, why="what no entry can be made of"))])
+                continue
+            if isinstance(item, EventsTask) and item.problems:
+                self._resolve([(item, Answered(status_of(item), why="refused"))])
+            else:
+                groups.append(_Group(item, asked))
         return groups
+
+    async def _drafted(self, item: PendingScan | Task) -> list[Asked]:
+        """The entries of a request, before they have a place."""
+        if isinstance(item, PendingScan):
+            return [self._drafting.scan(item.scan, item.identity, item.digest)]
+        if isinstance(item, DecisionTask):
+            return [self._drafting.decision(item)]
+        if isinstance(item, EventsTask):
+            return self._drafting.rows(item, await scans_judged(item, self.ledger, self._answers.find))
+        raise UsageError(f"a request: found {type(item).__name__}, expected a scan, rows of events or a decision")
 
     async def _catch_up(self, missed: list[Passed], to: int) -> None:
         """Takes in what others appended, up to a sequence.
@@ -263,7 +278,7 @@ class StreamDesk(ScanDesk):
                     observed += [left] if isinstance(left, ObservedScan) else []
                     kept += [left] if isinstance(left, Entry) else []
             self.place = one.place
-        judged = [entry for _, entry, _ in self._judge(observed)] if observed else []
+        judged = [entry for _, entry, _ in self._judging.judge(observed)] if observed else []
         if judged or kept:
             self._hand_over(sorted(judged + kept, key=lambda one: one.sequence), judged, [])
 
@@ -274,7 +289,13 @@ class StreamDesk(ScanDesk):
         kind, opened = one.request[:1], seal.unseal(one.request[1:], one.identity)
         member = seal if isinstance(seal, MemberKey) else None
         if kind == TO_JUDGE:
-            item = PendingScan(request_of(opened), one.identity, one.digest)
+            try:
+                scan = request_of(opened)
+            except msgspec.MsgspecError:
+                _logger.exception("a scan in the stream cannot be read and is judged by nobody; all take it in")
+                self._append(payload, one.place)
+                return None
+            item = PendingScan(scan, one.identity, one.digest)
             seen = self._see(number, item, one.place, payload, member)
             return seen if isinstance(seen, ObservedScan) else None
         self._append(payload, one.place)
@@ -292,15 +313,11 @@ class StreamDesk(ScanDesk):
         """What is known of a scan, which the state takes in; the stream keeps its event."""
         self.place = place
         try:
-            ((log, event),) = self._drafts.events(payload, place.seen_at)
-            row = self.state.observe(log, event)
+            ((_, event),) = self._drafts.events(payload, place.seen_at)
+            return self._judging.observed(number, item, place, event, member)._replace(events=())
         except DataError as error:
             _logger.warning("a scan was not taken in: %s", error)
             return Answered(422, why="numbers that cannot be added up")
-        rings = [ring for name, column in self._rings if (ring := self.state.ring(name, column, event[column]))]
-        ring = max(rings, key=lambda one: one.members, default=None)
-        told = None if ring is None else (ring.ring_id, ring.members)
-        return ObservedScan(number, item, place, row.copy(), (), member, told)
 
     def _take(self, groups: list[_Group], turn: Turn) -> None:
         """Takes in what was appended here, in order, judges its scans together, and hands over the entries."""
@@ -329,7 +346,7 @@ class StreamDesk(ScanDesk):
                     done.append((item, seen))
         self._queue.extendleft(reversed(again_later))
         judged = []
-        for one, entry, answer in self._judge(observed) if observed else ():
+        for one, entry, answer in self._judging.judge(observed) if observed else ():
             judged.append(entry)
             done.append((one.item, answer))
         self._hand_over(sorted(entries + judged, key=lambda one: one.sequence), judged, done)

@@ -166,8 +166,14 @@ class Drafts:
         """What the state takes in at an instant; the register learns of who joins.
 
         Raises:
-            DataError: A scan has values that its contract does not allow.
+            DataError: No events can be made of it: whatever the fault, every scorer finds the same one.
         """
+        try:
+            return self._made(payload, seen_at)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise DataError(f"an entry of the stream is no event: {type(error).__name__}") from error
+
+    def _made(self, payload: Payload, seen_at: int) -> Events:
         if payload.scan is not None:
             return (("scans", self._scan(payload.scan, seen_at)),)
         if payload.registered is not None:

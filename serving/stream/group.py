@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from serving.ledger.record import Record, decode_record, encode_record
-from serving.live.bodies import ScanBody, content
-from serving.live.event_desk import DECISIONS, REFUSED, record_of
+from serving.ledger.record import Record, decode_record
+from serving.live.bodies import ScanBody
+from serving.live.event_desk import DECISIONS, REFUSED
 from serving.stream.draft import Payload
 from serving.stream.link import Draft
 
@@ -71,7 +71,7 @@ class Drafting:
         """
         asked: dict[bytes, Asked] = {}
         for place, row in enumerate(task.rows):
-            identity, digest = self._vault.identity(row.table, row.id), self._vault.digest(content(row.sent))
+            identity, digest = row.identity, row.digest
             before = asked.get(identity)
             if before is not None:
                 if before.draft.digest != digest:
@@ -81,8 +81,9 @@ class Drafting:
             payload = self._drafts.row(row.sent, scan)
             sent = row.sent[0] if isinstance(row.sent, tuple) else row.sent
             member_id = scan.member_id if scan is not None else getattr(sent, "member_id", None)
-            kept = encode_record(record_of(row, identity))
-            asked[identity] = self._asked(row.table, identity, digest, payload, member_id, record=kept, number=place)
+            asked[identity] = self._asked(
+                row.table, identity, digest, payload, member_id, record=row.record, number=place
+            )
         return list(asked.values())
 
     def decision(self, task: DecisionTask) -> Asked:

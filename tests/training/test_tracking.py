@@ -20,6 +20,7 @@ import training.provenance
 import training.tracking.tracked
 from data.errors import DependencyDown
 from training.interval import Interval
+from training.report import words
 from training.tracking.killed import PROCESS
 from training.tracking.metrics import figures
 from training.tracking.notes import note
@@ -265,9 +266,12 @@ def test_the_note_is_what_a_reviewer_reads_first(fitted):
 
     assert text.startswith(f"Test from {fitted.record.test_from:%Y-%m-%d}, scored once; rows: ")
     for metric, interval in fitted.record.metrics.items():
-        assert f"**{metric}** {interval}" in text
-        assert f"gain_{metric} over complaints: {fitted.record.baselines['complaints'][f'gain_{metric}']}" in text
-    assert "fen a row over doing the same for all" in text
+        said = words.metric(metric)
+        gain = words.spanned(fitted.record.baselines["complaints"][f"gain_{metric}"])
+        assert f"{said.chinese}**: {words.spanned(interval)}" in text
+        assert f"{said.chinese}: {gain}" in text
+    assert "领先：" in text
+    assert "beyond the best single action for all" in text
 
 
 def test_a_source_that_is_no_checkout_is_tracked_without_a_commit(monkeypatch):

@@ -267,6 +267,19 @@ def test_a_running_service_sees_what_was_added_and_removed(tmp_path: Path) -> No
     assert isinstance(running.current().allowed(bearer(pos), "score"), Refusal)
 
 
+def test_a_running_service_notices_that_others_can_write_its_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, path = Clock(), tmp_path / "keys.json"
+    pos = key_file.add(path, "pos", ["score"], 10.0)
+    running = KeyFile(path, clock)
+    path.chmod(0o666)
+    clock.now = 1.0
+
+    assert running.current().allowed(bearer(pos), "score") == Grant("pos")
+    assert "mode 666" in caplog.text
+
+
 @pytest.mark.parametrize("harm", ["broken", "gone", "open to all"])
 def test_a_running_service_never_falls_open(tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture) -> None:
     clock, path = Clock(), tmp_path / "keys.json"
