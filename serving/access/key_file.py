@@ -57,9 +57,13 @@ class KeyFile:
             return
         self._stamp = stamp
         try:
-            self._keys = Keys.read(path, self._clock)
+            keys = Keys.read(path, self._clock)
         except DataError as error:
             _logger.error("the keys stay as they were: %s", error)  # noqa: TRY400 - the message says all
+            return
+        if self._keys is not None:
+            keys.go_on_from(self._keys)
+        self._keys = keys
 
 
 def add(

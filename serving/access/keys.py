@@ -103,6 +103,10 @@ class Keys:
         clock: Seconds that never run backwards.
         today: Seconds since 1970 UTC, for keys that end.
 
+    Attributes:
+        listed: The keys, in their order.
+        buckets: What each has left, by its hash and rate.
+
     Raises:
         DataError: A key is not as it should be; all problems are named.
     """
@@ -118,9 +122,8 @@ class Keys:
             raise DataError("Keys: " + "; ".join(problems) + ". Remove and add them with `shepherd keys`.")
         self.listed = tuple(keys)
         self._today = today
-        self._known = tuple(
-            (bytes.fromhex(key.sha256), key, TokenBucket(key.rate, key.burst, clock)) for key in self.listed
-        )
+        self._known = tuple((bytes.fromhex(key.sha256), key) for key in self.listed)
+        self.buckets = {_rated(key): TokenBucket(key.rate, key.burst, clock) for key in self.listed}
 
     @classmethod
     def read(cls, path: Path, clock: Callable[[], float] = time.monotonic) -> Keys:
@@ -131,6 +134,11 @@ class Keys:
         """
         return cls(read_keys(path), clock)
 
+    def go_on_from(self, before: Keys) -> None:
+        """Let a key that stood there before, at the same rate, have what it has left and no more."""
+        spent = before.buckets
+        self.buckets = {one: spent.get(one, new) for one, new in self.buckets.items()}
+
     def allowed(self, header: bytes | None, scope: Scope | None) -> Grant | Refusal:
         """Judge one request.
 
@@ -139,19 +147,22 @@ class Keys:
             scope: What it asks for; None where any key will do.
         """
         asked = hashlib.sha256(_token(header)).digest()
-        found: tuple[Key, TokenBucket] | None = None
-        for digest, key, bucket in self._known:  # all of them, whatever was found: the time must not say which
+        key: Key | None = None
+        for digest, one in self._known:  # all of them, whatever was found: the time must not say which
             if hmac.compare_digest(digest, asked):
-                found = key, bucket
-        if found is None:
+                key = one
+        if key is None:
             return _unknown(header)
-        key, bucket = found
         if key.until is not None and self._today() >= key.until.timestamp():
             return _ended()
         if scope is not None and scope not in key.scopes:
             return _lacking(key, scope)
-        wait = bucket.take()
+        wait = self.buckets[_rated(key)].take()
         return _too_often(key, wait) if wait else Grant(key.name)
+
+
+def _rated(key: Key) -> tuple[str, float, int]:
+    return key.sha256, key.rate, key.burst
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:

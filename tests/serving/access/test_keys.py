@@ -267,6 +267,20 @@ def test_a_running_service_sees_what_was_added_and_removed(tmp_path: Path) -> No
     assert isinstance(running.current().allowed(bearer(pos), "score"), Refusal)
 
 
+def test_a_change_of_the_file_gives_no_key_its_rate_anew(tmp_path: Path) -> None:
+    clock, path = Clock(), tmp_path / "keys.json"
+    pos = key_file.add(path, "pos", ["score"], 0.5, 1)
+    running = KeyFile(path, clock)
+    assert running.current().allowed(bearer(pos), "score") == Grant("pos")
+    crm = key_file.add(path, "crm", ["score"], 10.0)
+    clock.now = 1.0
+
+    assert running.current().allowed(bearer(crm), "score") == Grant("crm")
+    assert isinstance(running.current().allowed(bearer(pos), "score"), Refusal)
+    clock.now = 2.0
+    assert running.current().allowed(bearer(pos), "score") == Grant("pos")
+
+
 def test_a_running_service_notices_that_others_can_write_its_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

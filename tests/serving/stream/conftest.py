@@ -141,11 +141,12 @@ async def told(live: StreamService, scan: ScanBody) -> tuple[dict[str, Any], flo
 
 
 async def recorded(live: StreamService, scan: ScanBody) -> dict[str, Any]:
-    """Asks until it is recorded."""
+    """Asks until it is recorded, and waits for this scorer's own copy, which may come after the answer."""
     end = time.monotonic() + 20
     while not (said := (await told(live, scan))[0])["recorded"]:
         assert time.monotonic() < end
         await asyncio.sleep(0.02)
+    await until(lambda: live.decision(said["decision_id"])[0] != 404)
     return said
 
 
