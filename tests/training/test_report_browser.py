@@ -58,6 +58,16 @@ def test_nothing_sticks_out_of_the_page(visit, texts, kind, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("kind", sorted(DRAWN))
+def test_no_cell_is_cut_off_on_a_phone(visit, texts, kind):
+    page, _, _ = visit(texts[kind], 390)
+    wide = "[...document.querySelectorAll('section')].filter(one => one.scrollWidth > one.clientWidth + 1)"
+
+    assert page.evaluate(f"{wide}.map(one => one.id)") == []
+    gates = page.locator("#gates tbody tr").first.locator("td")
+    assert gates.nth(1).bounding_box()["y"] > gates.nth(0).bounding_box()["y"]  # below each other
+
+
 def test_the_verdict_is_what_a_reviewer_sees_first_on_mlflows_page(browser, made_site, tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     forecast, bundle, figures = made_site

@@ -15,14 +15,17 @@ import pytest
 from features.wording import sentence_zh
 from training.bundles import read
 from training.catalogue import find
-from training.gates import Gate, gates
+from training.gates import SLICE_MONEY, Gate, gates
 from training.interval import Interval
 from training.record import relative_error
+from training.report import gate_words, terms
 from training.report.content import content_of
 from training.report.evidence import drift_of
 from training.report.page import SHOWN, opening, report, report_page
 from training.report.risks import Money, risks_of
-from training.report.words import Said, number, spanned, verdict
+from training.report.words import Said, earned, metric, number, spanned, verdict
+from training.tracking.metrics import figures
+from training.tracking.notes import note
 
 COMMIT = {"commit": "0" * 40}
 
@@ -113,8 +116,8 @@ def test_the_verdict_comes_first_then_the_risks_then_the_curves(page):
 
 def test_figures_on_the_page_are_those_of_the_record(page, content, fitted):
     record = fitted.record
-    for figures in (record.metrics, record.money, record.rates, *record.baselines.values()):
-        for interval in figures.values():
+    for told in (record.metrics, record.money, record.rates, *record.baselines.values()):
+        for interval in told.values():
             assert spanned(interval) in page
     assert [(one.feature, one.index) for one in content.drift] == sorted(
         record.drift.items(), key=lambda told: -told[1]
@@ -203,7 +206,8 @@ def test_money_that_may_be_nothing_is_something_to_act_on(content, renewal):
     (found,) = [risk for risk in risks if risk.name == "money"]
 
     assert found.severity >= 1
-    assert "not surely more than waiting" in found.said.english
+    assert "not sure that its actions earn more than waiting" in found.said.english
+    assert "未必高于等待" in found.said.chinese
 
 
 def test_a_text_of_a_table_never_becomes_markup(content):
@@ -242,3 +246,70 @@ def test_the_note_opens_with_verdict_money_and_three_risks(content):
     assert spanned(content.money.gain) in text
     for place, risk in enumerate(content.risks[:SHOWN], start=1):
         assert f"{place}. {risk.said.english}" in text
+        assert risk.said.chinese in text
+
+
+def test_money_that_is_surely_less_is_not_called_unsure():
+    said = earned(Interval(-2.0, -3.0, -1.0), Said("doing “pay” for all", "一律发放"))
+
+    assert said.english.startswith("Its actions earn less than doing “pay” for all")
+    assert "收益低于一律发放" in said.chinese
+
+
+def test_the_worst_slice_is_that_of_least_money_and_not_of_the_rarest_outcomes(content, renewal):
+    whole = content.record.metrics
+    rare = {name: Interval(0.01, 0.0, 0.02) for name in whole} | {SLICE_MONEY: Interval(24.0, 20.0, 28.0)}
+    common = dict(whole) | {SLICE_MONEY: Interval(5.0, 4.0, 6.0)}
+    money = {**content.record.money, SLICE_MONEY: Interval(18.0, 15.0, 21.0)}
+    found = _risks(content, renewal, slices={"kind": {"rare": rare, "common": common}}, money=money)
+    (worst,) = [risk for risk in found if risk.name == "worst slice"]
+
+    assert "where kind is common" in worst.said.english
+    assert "券类型为“common”" in worst.said.chinese
+
+
+def test_chinese_meanings_end_with_words_and_not_with_a_gap(page):
+    assert not re.findall(r"：…\s*<", page)
+
+
+@pytest.mark.parametrize("task", ["fraud", "coupon", "site"])
+def test_every_name_of_a_shipped_task_that_the_page_shows_has_a_chinese_term(task):
+    found = find(task)
+    payoff = getattr(found, "payoff", None)
+    shown = [
+        *(terms.action(one) for one in (payoff.actions if payoff else ())),
+        *(terms.outcome(one) for one in (payoff.outcomes if payoff else ())),
+        *(terms.baseline(one.name) for one in getattr(found, "baselines", ())),
+        *(terms.column(one) for one in getattr(found, "slices", ())),
+        *(metric(one.name) for one in getattr(found, "metrics", ())),
+        *(terms.null_rule(one.null_rule) for one in found.features),
+        terms.task(found.name),
+    ]
+
+    assert [one.english for one in shown if one.chinese == one.english] == []
+
+
+def test_what_every_gate_says_is_told_in_chinese(content):
+    told = [text for gate in content.gates for text in (gate.found, gate.required)]
+    left = [one for one in told if re.search("[a-z]", one) and gate_words.chinese(one) == one]
+
+    assert len(told) >= 20
+    assert left == []
+
+
+def test_the_note_has_plain_figures_and_both_languages(content, made_site):
+    sites = note(made_site[0].record)
+
+    assert "error_fen" not in sites
+    assert not re.search(r"(?<![.\d])\d{6}", sites)
+    assert re.search(r"-0\.0+\b", sites) is None
+    assert "平均误差（万元/店/年）" in sites
+    assert "测试自" in note(content.record)
+
+
+def test_the_chance_range_of_morans_figure_is_no_interval_of_it(made_site):
+    told = figures(made_site[0].record)
+
+    assert "moran_of_residuals" in {name.removeprefix("test/") for name in told}
+    assert not {"test/moran_of_residuals_low", "test/moran_of_residuals_high"} & set(told)
+    assert told["test/moran_of_residuals_chance_low"] < told["test/moran_of_residuals_chance_high"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Final
 
 from serving.siting.markup import Markup, element, joined
@@ -34,7 +34,8 @@ def drawing(curve: Curve) -> Markup:
         return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * up.share(value)
 
     def path(line: Line) -> str:
-        return "M" + "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in zip(line.across, line.up, strict=True))
+        shown = groupby(zip(line.across, line.up, strict=True), key=lambda spot: spot[1] >= up.low)
+        return "".join("M" + "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in spots) for inside, spots in shown if inside)
 
     ticks = [element("text", number(one), x=x(one), y=HEIGHT - 22, text_anchor="middle") for one in across.ticks]
     ticks += [element("text", number(one), x=_LEFT - 6, y=y(one) + 3.5, text_anchor="end") for one in up.ticks]
@@ -58,14 +59,11 @@ def drawing(curve: Curve) -> Markup:
         for place, (name, at) in enumerate(curve.marks)
     ]
     words = f"{curve.across.english} {curve.across.chinese}"
-    frame = element("rect", x=_LEFT, y=_TOP - 3, width=WIDTH - _LEFT - _RIGHT, height=HEIGHT - _TOP - _BOTTOM + 6)
-    inside = f"inside-{curve.name}"
     title = element("text", words, x=WIDTH / 2, y=HEIGHT - 6, text_anchor="middle", class_="axis")
     return element(
         "svg",
         *grid,
-        element("defs", element("clipPath", frame, id=inside)),
-        element("g", *drawn, clip_path=f"url(#{inside})"),
+        *drawn,
         *marks,
         element("g", *ticks, class_="axis"),
         title,

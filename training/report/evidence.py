@@ -10,6 +10,7 @@ import numpy as np
 
 from serving.reasons import Reason, explain
 from training.payoff import chosen_actions, earnings
+from training.report import terms
 from training.report.words import named, number
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Decision:
         action: What was done.
         outcome: What came true.
         earned_fen: What the action earned.
+        lost_fen: How much more the best action would have earned, had the outcome been known.
+        stake_fen: What was at stake; None where the pay-off asks for nothing.
         reasons: What moved the score most (TreeSHAP), in words.
     """
 
@@ -59,12 +62,23 @@ class Decision:
     action: str
     outcome: str
     earned_fen: float
+    lost_fen: float
+    stake_fen: float | None
     reasons: tuple[Reason, ...]
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Chance, action, outcome, and fen earned."""
-        return f"{self.probability:.2%}", self.action, self.outcome, number(self.earned_fen)
+        """Chance, action, outcome, and fen: at stake, earned, and lost against the best action."""
+        done, came = terms.action(self.action), terms.outcome(self.outcome)
+        stake = "–" if self.stake_fen is None else number(self.stake_fen)
+        return (
+            f"{self.probability:.2%}",
+            _both(done),
+            _both(came),
+            stake,
+            number(self.earned_fen),
+            number(self.lost_fen),
+        )
 
 
 def drift_of(record: Record, manifest: Manifest) -> tuple[Drift, ...]:
@@ -82,10 +96,14 @@ def explained(fitted: Fitted, manifest: Manifest) -> tuple[Decision, ...]:
 
 
 def worst_errors(fitted: Fitted, manifest: Manifest) -> tuple[Decision, ...]:
-    """The likeliest rows that did not come true, then the least likely ones that did."""
-    said = fitted.predictions
-    order = np.argsort(said.probability, kind="stable")
-    false, true = order[said.label[order] == 0][::-1], order[said.label[order] == 1]
+    """What did not come true and cost most, then what did; of equal cost the likeliest first, or the least likely."""
+    said, payoff = fitted.predictions, fitted.model.task.payoff
+    worth = earnings(payoff, said.label, said.stakes)
+    done = chosen_actions(payoff, said.probability, said.stakes, fitted.model.prices)
+    lost = worth.max(axis=1) - np.take_along_axis(worth, done[:, None], axis=1)[:, 0]
+    false = np.lexsort((-said.probability, -lost))
+    true = np.lexsort((said.probability, -lost))
+    false, true = false[said.label[false] == 0], true[said.label[true] == 1]
     return decisions(fitted, manifest, np.concatenate([false[:WORST], true[:WORST]]))
 
 
@@ -104,10 +122,16 @@ def decisions(fitted: Fitted, manifest: Manifest, rows: NDArray[np.intp]) -> tup
             action=payoff.actions[int(actions[place])],
             outcome=payoff.outcomes[int(label[place])],
             earned_fen=float(worth[place, actions[place]]),
+            lost_fen=float(worth[place].max() - worth[place, actions[place]]),
+            stake_fen=None if stakes.fen is None else float(stakes.fen[place]),
             reasons=explain(manifest.features, matrix[place], parts[place]),
         )
         for place, row in enumerate(rows)
     )
+
+
+def _both(said: Said) -> str:
+    return said.english if said.english == said.chinese else f"{said.english} {said.chinese}"
 
 
 def hidden(data_hash: str, row_id: str) -> str:

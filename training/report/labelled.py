@@ -25,7 +25,23 @@ if TYPE_CHECKING:
     from training.pipeline import Fitted
     from training.record import Record
 
-COLUMNS: Final = (Said("chance", "概率"), Said("action", "决策"), Said("came true", "实际"), Said("fen", "收益（分）"))
+COLUMNS: Final = (
+    Said("chance", "概率"),
+    Said("action", "决策"),
+    Said("came true", "实际"),
+    Said("stake, fen", "金额（分）"),
+    Said("earned, fen", "收益（分）"),
+    Said("lost, fen", "损失（分）"),
+)
+_WORST: Final = Said(
+    "First what did not come true, then what did: each half by the fen lost against the best action had the outcome "
+    "been known, and of equal loss by how far the chance was off.",
+    "先列未发生的，再列发生的：各半按相对事后最佳决策的损失（分）排序，损失相同时按概率偏差排序。",
+)
+_CASES: Final = Said(
+    "From the likeliest row of the test to the least likely.",
+    "按概率从测试集中最高的一行到最低的一行。",
+)
 DECIDED: Final = (
     Said("chance to be redeemed", "核销概率"),
     Said("counted on, fen", "保守增益（分）"),
@@ -75,12 +91,13 @@ def part_of(fitted: Fitted, manifest: Manifest, changes: FittedEffects | None) -
     record = fitted.record
     money = money_of(record, manifest)
     curves, decisions, remarks = curves_of(fitted), explained(fitted, manifest), {"curves": _THRESHOLDS}
+    remarks |= {"errors": _WORST, "decisions": _CASES}
     risks = risks_of(record, manifest, fitted.model.task.metrics, money, drift_of(record, manifest))
     told: tuple[Offered, ...] = ()
     rests = _rests(record.rows) if changes is None else _by_lot(changes.record.rows["test"])
     if changes is not None:
         curves = (*(one for one in curves if one.name != "money"), policies(changes.record))
-        told, remarks = offered(changes, manifest), {"money": _POLICY, "decisions": _BY_POLICY}
+        told, remarks = offered(changes, manifest), {"money": _POLICY, "errors": _WORST, "decisions": _BY_POLICY}
         usual = Money(money.model, record.money["gain_over_likeliest_to_redeem"], _LIKELIEST)
         risks = tuple(sorted((*risks, money_risk(usual)), key=lambda one: -one.severity))
     return Part(

@@ -39,11 +39,14 @@ section{overflow-x:auto}.report .figures{grid-template-columns:1fr 1fr}.reason{f
 .report .number{white-space:normal}code{font-size:11.5px}summary{cursor:pointer;color:var(--soft)}
 .report td:first-child{min-width:96px}ol.risks .mark{color:#8a5a00}summary .zh,h1 .zh{font-weight:400}
 h1 .zh{font-size:16px;color:var(--soft)}.stacked .head{display:none}
+#comparison td:first-child{min-width:150px}
 .told th,.told td,.told td:not(:first-child){text-align:left;white-space:normal}.told td:nth-child(2){min-width:200px}
 @media screen and (max-width:600px){.stacked thead{display:none}.stacked tr{display:block;padding:5px 0;
 border-bottom:1px solid var(--line)}.stacked td,.stacked td:not(:first-child){display:block;border:0;text-align:left;
-white-space:normal;padding:1.5px 0;overflow-wrap:anywhere}.stacked .head{display:block;color:var(--soft);font-size:11px}
-.stacked .head .zh{display:inline}.stacked td:empty{display:none}.report .figures{grid-template-columns:minmax(0,1fr)}
+white-space:normal;padding:1.5px 0;overflow-wrap:anywhere}
+.stacked .head{display:inline;color:var(--soft);font-size:11px;margin-right:8px}
+.stacked .head:empty{display:none}.stacked .head .zh{display:inline;margin:0}.stacked td:empty{display:none}
+.report .figures{grid-template-columns:minmax(0,1fr)}
 svg.bar{width:60px}}
 @media print{.columns{zoom:1}main{zoom:1}}
 """

@@ -129,7 +129,7 @@ def _slices(record: Record, metrics: Sequence[Deciding]) -> Iterator[Risk]:
     ]
     whole = record.money.get(SLICE_MONEY)
     if whole is not None and any(SLICE_MONEY in figures for _, _, figures in groups):
-        earned = [(*told, figures[SLICE_MONEY]) for *told, figures in groups if SLICE_MONEY in figures]
+        earned = [(column, value, one[SLICE_MONEY]) for column, value, one in groups if SLICE_MONEY in one]
         column, value, least = min(earned, key=lambda told: told[2].value)
         if least.value < whole.value:
             yield Risk("worst slice", _shortfall(least, whole), words.poor_slice(column, value, least, whole))

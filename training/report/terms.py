@@ -148,6 +148,10 @@ _UNITS: Final = {
     "ip values": "个网络地址",
     "member values": "名会员",
     "account values": "个账户",
+    "scans a month": "次扫码/月",
+    "fen a month": "分/月",
+    "coupons": "张券",
+    "cells": "个网格",
 }
 _RULES: Final = {
     "0 without such events": "没有此类事件时为 0",
@@ -161,6 +165,7 @@ _RULES: Final = {
     "null with fewer than two values in the window, and for a null key": "窗口内取值不足两个或键为空时为空",
     "null without a table of places": "没有地点表时为空",
     "null without a table of stores": "没有门店表时为空",
+    "null where scans were kept for fewer than 28 days": "扫码记录不足 28 天时为空",
     "or before the chain's first store": "或早于首家门店时为空",
     "or none has people": "或均无人口时为空",
     "or none with an income": "或均无收入数据时为空",
