@@ -219,11 +219,16 @@ class DecisionTask:
         return [entry], Answered(200)
 
 
-def _row(table: str, number: int, id_: str, sent: Any, vault: Vault) -> Row:  # noqa: ANN401 - of any table
-    identity, digest, told = vault.identity(table, id_), vault.digest(content(sent)), msgspec.to_builtins(sent)
+def record_of(table: str, sent: Any, identity: bytes) -> Record:  # noqa: ANN401 - a row of any table
+    """What is kept of a row."""
+    told = msgspec.to_builtins(sent)
     request = {"lines": told} if table == "orders" else told
-    record = Record(decision_id=identity.hex(), task="", version="", request=request, features=b"", answer=b"")
-    return Row(table, number, id_, sent, identity, digest, encode_record(record))
+    return Record(decision_id=identity.hex(), task="", version="", request=request, features=b"", answer=b"")
+
+
+def _row(table: str, number: int, id_: str, sent: Any, vault: Vault) -> Row:  # noqa: ANN401 - of any table
+    identity, digest = vault.identity(table, id_), vault.digest(content(sent))
+    return Row(table, number, id_, sent, identity, digest, encode_record(record_of(table, sent, identity)))
 
 
 REFUSED: Final = {

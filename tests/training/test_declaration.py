@@ -135,7 +135,7 @@ def test_a_task_made_of_one_that_ships_differs_by_what_was_replaced(hash_of):
         {"unlabelled": None},
         {"metrics": (roc_auc,)},
     ],
-    ids=str,
+    ids=["holdout", "no holdout", "slices", "no metric decides", "no unlabelled rows", "metrics"],
 )
 def test_all_that_a_task_may_ask_is_part_of_it(change):
     fraud = find("fraud")

@@ -14,10 +14,9 @@ from data.errors import UsageError
 from serving.ledger.forget import forget
 from serving.ledger.record import Record
 from serving.live.bodies import OrderLineBody, RedemptionBody, SendBody
-from serving.live.event_desk import Row
 from tests.serving.live.conftest import SECRET
 from tests.training.monitoring.conftest import START
-from tests.training.monitoring.writing import write_log
+from tests.training.monitoring.writing import Sent, write_log
 from training.catalogue import find
 from training.metrics import roc_auc
 from training.monitoring.evidence import Evidence
@@ -81,18 +80,9 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
         home,
         [
             *((START + n, "decisions", f"d{n}", f"m{n % MEMBERS}", kept(n)) for n in range(MEMBERS + 1)),
-            *(
-                (START + 86_400, "sends", one.send_id, one.member_id, Row("sends", 0, one.send_id, one))
-                for one in sends
-            ),
-            *(
-                (START + 95_000, "redemptions", one.send_id, None, Row("redemptions", 0, one.send_id, one))
-                for one in used
-            ),
-            *(
-                (START + 95_001, "orders", one[0].order_id, one[0].member_id, Row("orders", 0, one[0].order_id, one))
-                for one in bought
-            ),
+            *((START + 86_400, "sends", one.send_id, one.member_id, Sent("sends", one)) for one in sends),
+            *((START + 95_000, "redemptions", one.send_id, None, Sent("redemptions", one)) for one in used),
+            *((START + 95_001, "orders", one[0].order_id, one[0].member_id, Sent("orders", one)) for one in bought),
         ],
     )
     return home
@@ -194,14 +184,8 @@ def foretold(tmp_path_factory: pytest.TempPathFactory) -> Monitored:
         home,
         [
             *((START + later[n], "decisions", f"e{n}", f"m{n}", kept(n)) for n in range(MEMBERS)),
-            *(
-                (START + 4 * 86_400, "sends", one.send_id, one.member_id, Row("sends", 0, one.send_id, one))
-                for one in sends
-            ),
-            *(
-                (START + 5 * 86_400, "redemptions", one.send_id, None, Row("redemptions", 0, one.send_id, one))
-                for one in used
-            ),
+            *((START + 4 * 86_400, "sends", one.send_id, one.member_id, Sent("sends", one)) for one in sends),
+            *((START + 5 * 86_400, "redemptions", one.send_id, None, Sent("redemptions", one)) for one in used),
         ],
     )
     return _looked(home)

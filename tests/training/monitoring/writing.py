@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.ledger.ledger import Entry, Ledger
 from serving.ledger.record import Record, encode_record
-from serving.live.event_desk import Row, record_of
+from serving.live.event_desk import record_of
 from tests.serving.live.conftest import SECRET
 
 if TYPE_CHECKING:
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 MICROSECONDS = 1_000_000
 
 
-def write_log(home: Path, entries: Iterable[tuple[int, str, str, str | None, Record | Row]]) -> None:
+class Sent(NamedTuple):
+    """A row of a table, as it is sent."""
+
+    table: str
+    row: Any
+
+
+def write_log(home: Path, entries: Iterable[tuple[int, str, str, str | None, Record | Sent]]) -> None:
     """Commit entries to the ledger of a home.
 
     Args:
@@ -27,7 +34,7 @@ def write_log(home: Path, entries: Iterable[tuple[int, str, str, str | None, Rec
     made = []
     for place, (second, log, name, member_id, kept) in enumerate(entries, start=1):
         identity = ledger.vault.identity(log, name)
-        record = record_of(kept, identity) if isinstance(kept, Row) else kept
+        record = record_of(*kept, identity) if isinstance(kept, Sent) else kept
         member = None if member_id is None else ledger.vault.member(member_id)
         seen_at = second * MICROSECONDS + place
         digest = ledger.vault.digest(name.encode())
