@@ -267,10 +267,10 @@ def test_the_run_is_finished_and_has_a_note(journey, store):
     assert run.info.status == "FINISHED"
     assert run.info.run_name == journey.coupon["version"]
     note = run.data.tags["mlflow.note.content"]
-    assert "Test from 2017-08-01, scored once; rows: 2,466 train, 3,739 test, 384 dropped." in note
-    assert "**average_precision** 0.5" in note
+    assert "Test from 2017-08-01, scored once; rows: 2,466 learned from; 3,739 tested on, once; 384 dropped" in note
+    assert "平均精确率**: 0.5" in note
     for baseline in BASELINES:
-        assert f"roc_auc over {baseline}: " in note
+        assert f"Ahead of {baseline} " in note
 
 
 def test_the_run_holds_the_parameters(journey, store):
