@@ -241,7 +241,8 @@ def _read_from(module: str, file: str = "") -> Path | None:
         if not module.startswith(f"{_TASKS}."):
             return None
         name = module.removeprefix(f"{_TASKS}.")
-        path = Path(__file__).parent / "tasks" / f"{name}.py"
+        loaded = getattr(sys.modules.get(module), "__file__", None)  # tasks may lie in further folders of the package
+        path = Path(loaded or Path(__file__).parent / "tasks" / f"{name}.py")
         return path if path.is_file() else None
     found = file or getattr(sys.modules.get(module), "__file__", None) or _found(module)
     if found is None or not found.endswith(".py") or not Path(found).is_file():

@@ -34,7 +34,7 @@ def test_the_notebook_draws_what_the_walk_left(journey, monkeypatch, tmp_path):
 
     pictures = [
         base64.b64decode(output.data["image/png"])
-        for output in _outputs(notebook, "display_data")
+        for output in (*_outputs(notebook, "display_data"), *_outputs(notebook, "execute_result"))
         if "image/png" in output.data
     ]
     assert len(pictures) == 5
