@@ -14,7 +14,7 @@ from features.warming import warm
 from serving.ledger.ledger import Ledger, Place
 from serving.ledger.record import Record, decode_record
 from serving.ledger.recovery import SNAPSHOTS, keep, recover
-from serving.ledger.writer import Writer
+from serving.ledger.writer import GATHER_SECONDS, Writer
 from serving.live.answer import Asked, answer_bytes
 from serving.live.event_desk import DECISIONS, DecisionTask, EventsTask
 from serving.live.intake import Intake
@@ -97,11 +97,7 @@ class LiveService:
             _warm(models)
             intake = Intake(registers, ledger.vault)
             Joins(settings.ledger).bring_back(ledger, intake)
-            writer = (
-                Writer(ledger, gather_seconds=0.0)  # the desk gathers
-                if metrics is None
-                else Writer(ledger, gather_seconds=0.0, committed=_counted(metrics), failed=metrics.commit_failed)
-            )
+            writer = watched_writer(ledger, metrics, gather_seconds=0.0)  # the desk gathers
         except BaseException:
             ledger.close()
             raise
@@ -234,6 +230,16 @@ class LiveService:
     def _save(self) -> None:
         Joins(self._ledger.folder).write(self.desk.intake, self._ledger.last.sequence)
         keep(self._ledger, self.desk.state, self._ledger.folder / SNAPSHOTS)
+
+
+def watched_writer(ledger: Ledger, metrics: Metrics | None, gather_seconds: float = GATHER_SECONDS) -> Writer:
+    """What commits to a log, its commits and its failures counted where there are metrics."""
+    return Writer(
+        ledger,
+        gather_seconds=gather_seconds,
+        committed=None if metrics is None else _counted(metrics),
+        failed=None if metrics is None else metrics.commit_failed,
+    )
 
 
 def _counted(metrics: Metrics) -> Callable[[int, float], None]:

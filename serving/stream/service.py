@@ -7,10 +7,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from serving.ledger.ledger import Ledger
-from serving.ledger.writer import Writer
 from serving.live.models import Models
 from serving.live.registers import Registers
-from serving.live.service import DRAIN_SECONDS, LiveService, _counted, _warm
+from serving.live.service import DRAIN_SECONDS, LiveService, _warm, watched_writer
 from serving.stream.desk import StreamDesk
 from serving.stream.link import AWAY
 
@@ -38,7 +37,7 @@ class StreamService(LiveService):
         ledger = Ledger.open(settings.ledger, secret, settings.durability)
         try:
             _warm(models)
-            writer = Writer(ledger, committed=None if metrics is None else _counted(metrics))
+            writer = watched_writer(ledger, metrics)
             desk = StreamDesk(
                 models,
                 registers,
